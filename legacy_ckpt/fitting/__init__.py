@@ -1,0 +1,1 @@
+"""What a Saver asks for, what a checkpoint holds, and which of the one fills which of the other."""

@@ -1,0 +1,1 @@
+"""Name-based and object-based TensorFlow checkpoints, read, mapped and converted without TensorFlow."""

@@ -1,0 +1,144 @@
+"""From a plan to the entries of the result: what each is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from migration.convert.pieces import Computed, Output, Piece, Ready, Stored
+from migration.errors import FormatError
+from migration.formats.coding import masked_crc32c
+from migration.formats.tensor_bundle import BundleEntry, TensorSlice, check_tensor, encode_tensor
+from migration.planning.plan import Source, Step
+from migration.planning.transforms import Constant, apply_step, as_reference
+from migration.tensors import DType, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from migration.checkpoint import Checkpoint
+
+SideOf = Callable[[Source], "Checkpoint"]
+
+
+def outputs_of(steps: Iterable[Step], side_of: SideOf) -> Iterator[Output]:
+    """The result's entry for each step. Reads bytes only of tensors that a step takes a part of."""
+    for step in steps:
+        yield _plain(step, side_of) or _referring(step, side_of) or _made(step, side_of)
+
+
+def kept_names(source: Checkpoint, taken: set[str]) -> Iterator[Output]:
+    """An entry under its old key for every tensor of the source whose key is not taken."""
+    for key, spec in source.specs.items():
+        if key not in taken:
+            step = Step(target=key, spec=spec, sources=(Source(key=key),))
+            yield _plain(step, lambda _: source) or _made(step, lambda _: source)
+
+
+def scalar_string(key: str, value: bytes) -> Output:
+    """An entry for bookkeeping: a scalar string tensor."""
+    import numpy as np
+
+    payload, crc = encode_tensor(np.array(value, object), DType.STRING)
+    return Output(key, TensorSpec(DType.STRING, ()), ((None, Ready(payload, crc)),))
+
+
+def step_arrays(step: Step, side_of: SideOf) -> list[np.ndarray[Any, Any]]:
+    """The arrays that the step reads, in its order."""
+    return [side_of(source).read(source.key) for source in step.sources]
+
+
+def _plain(step: Step, side_of: SideOf) -> Output | None:
+    """The common case, first and fast: a tensor under a new key, its bytes and slices as they are."""
+    if len(step.sources) != 1 or step.transforms or step.sources[0].transforms:
+        return None
+    side, key = side_of(step.sources[0]), step.sources[0].key
+    if side.format != "V2" or side.spec(key) != step.spec:
+        return None
+    placed = side.placed(key)
+    if step.partitions is not None and not _same_parts(placed, step):
+        return None
+    return Output(step.target, step.spec, tuple((extent, _whole(side, key, entry)) for extent, entry in placed))
+
+
+def _whole(side: Checkpoint, key: str, entry: BundleEntry) -> Stored:
+    return Stored(side, entry.shard, entry.offset, entry.size, entry.crc32c, key, entry)
+
+
+def _same_parts(placed: tuple[tuple[TensorSlice | None, BundleEntry], ...], step: Step) -> bool:
+    stored = {extent.resolved(step.spec.shape) for extent, _ in placed if extent is not None}
+    wanted = {extent.resolved(step.spec.shape) for extent in step.partitions or ()}
+    return stored == wanted
+
+
+def _referring(step: Step, side_of: SideOf) -> Output | None:
+    """A reshape or a run of leading rows: still the source's bytes, if they lie in one piece."""
+    if step.partitions is not None or len(step.sources) != 1:
+        return None
+    side, key = side_of(step.sources[0]), step.sources[0].key
+    if side.format != "V2" or key in side.partitions:
+        return None
+    run = as_reference(step, side.specs)
+    ((_, entry),) = side.placed(key) if run else ((None, None),)
+    if run is None or entry is None:
+        return None
+    _, start, stop = run
+    if stop is None or (start, stop) == (0, entry.size):
+        return Output(step.target, step.spec, ((None, _whole(side, key, entry)),))
+    part = _part(side, key, entry, start, stop)
+    return Output(step.target, step.spec, ((None, part),))
+
+
+def _part(side: Checkpoint, key: str, entry: BundleEntry, start: int, stop: int) -> Stored:
+    """A part of a tensor, whose checksum nobody wrote down: the whole is verified, the part's is taken."""
+    raw = memoryview(side.shard_file(entry.shard).read(entry.offset, entry.size))
+    check_tensor(entry, raw, f"tensor {key!r} of {side.prefix}")
+    crc = masked_crc32c(raw[start:stop])
+    return Stored(side, entry.shard, entry.offset + start, stop - start, crc, key, entry)
+
+
+def _made(step: Step, side_of: SideOf) -> Output:
+    """A tensor that is computed: at once where its size is not known before, else when it is written."""
+    spec = step.spec
+    extents: tuple[TensorSlice | None, ...] = step.partitions or (None,)
+    if step.sources and spec.nbytes is not None:
+        pieces: list[tuple[TensorSlice | None, Piece]] = [
+            (extent, Computed(step, extent, _size(spec, extent))) for extent in extents
+        ]
+        return Output(step.target, spec, tuple(pieces))
+    if spec.dtype in (DType.VARIANT, DType.RESOURCE):
+        raise FormatError(f"{step.target}: a {spec.dtype} tensor can only be carried over from a V2 bundle as it is")
+    array = computed_array(step, step_arrays(step, side_of))
+    ready: list[tuple[TensorSlice | None, Piece]] = []
+    for extent in extents:
+        part = array if extent is None else array[extent.index(spec.shape)]
+        ready.append((extent, Ready(*encode_tensor(part, spec.dtype))))
+    return Output(step.target, spec, tuple(ready))
+
+
+def _size(spec: TensorSpec, extent: TensorSlice | None) -> int:
+    shape = spec.shape if extent is None else extent.shape(spec.shape)
+    return TensorSpec(spec.dtype, shape).nbytes or 0
+
+
+def computed_array(step: Step, arrays: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """The step's tensor, checked to be what the plan says."""
+    array = apply_step(step, arrays)
+    if array.shape != step.spec.shape or (step.spec.dtype is not DType.STRING and array.dtype != step.spec.dtype.numpy):
+        raise FormatError(f"{step.target}: its step makes {array.dtype}{list(array.shape)}, the plan says {step.spec}")
+    return array
+
+
+def is_constant(step: Step) -> bool:
+    """Whether the step takes nothing from anywhere."""
+    return not step.sources and len(step.transforms) == 1 and isinstance(step.transforms[0], Constant)
+
+
+def by_key(outputs: Iterable[Output]) -> Mapping[str, Output]:
+    """The outputs by key. Raises FormatError where two have the same."""
+    found: dict[str, Output] = {}
+    for output in outputs:
+        if output.key in found:
+            raise FormatError(f"two tensors of the result have the key {output.key!r}")
+        found[output.key] = output
+    return found

@@ -1,0 +1,195 @@
+"""Which numbers of one side count what numbers of the other side count: `unit_3` and `block4`, say.
+
+A slot is a place in a name that holds a number. Two slots are linked where the tensors that seem to
+belong together carry numbers a constant apart. How far that goes beyond chance is the link's strength
+(Cohen's kappa: agreement observed against agreement expected from the frequencies of the numbers).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from migration.planning.matching.sides import Side
+
+if TYPE_CHECKING:
+    Matrix = csr_matrix[Any]
+    Array = np.ndarray[Any, Any]
+
+WEAKEST = 0.05  # links below are noise
+RIVAL = 0.5  # of two links of one slot, the weaker counts down to this part of the stronger
+SAME_NUMBERS = 0.3  # what equal rows of numbers are worth before anything else is known
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Slot `source` holds v where slot `target` holds v + offset."""
+
+    source: int
+    target: int
+    offset: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """The numbers of one side as columns: one for each value of each slot."""
+
+    slots: tuple[str, ...]
+    counted: tuple[bool, ...]
+    column_slot: Array
+    column_value: Array
+    matrix: Matrix
+
+    @classmethod
+    def of(cls, side: Side) -> Numbering:
+        """The numbers of a side."""
+        slots: dict[str, int] = {}
+        counted: dict[int, bool] = defaultdict(bool)
+        columns: dict[tuple[int, int], int] = {}
+        rows, where = [], []
+        for index, numbers in enumerate(side.numbers):
+            for number in numbers:
+                slot = slots.setdefault(number.slot, len(slots))
+                counted[slot] |= number.counted
+                rows.append(index)
+                where.append(columns.setdefault((slot, number.value), len(columns)))
+        matrix = csr_matrix(
+            (np.ones(len(rows), np.float32), (rows, where)), shape=(len(side), len(columns))
+        )
+        matrix.data[:] = np.minimum(matrix.data, 1)
+        return cls(
+            slots=tuple(slots),
+            counted=tuple(counted[slot] for slot in range(len(slots))),
+            column_slot=np.array([slot for slot, _ in columns], np.int64),
+            column_value=np.array([value for _, value in columns], np.int64),
+            matrix=matrix,
+        )
+
+    @cached_property
+    def values(self) -> dict[int, frozenset[int]]:
+        """The numbers that each slot holds."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for slot, value in zip(self.column_slot.tolist(), self.column_value.tolist(), strict=True):
+            found[slot].add(value)
+        return {slot: frozenset(values) for slot, values in found.items()}
+
+
+def same_row(first: frozenset[int], second: frozenset[int], offset: int) -> bool:
+    """Whether the second row of numbers is the first, each moved by the offset."""
+    return len(first) == len(second) and all(value + offset in second for value in first)
+
+
+def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -> list[Link]:
+    """The links that `together` shows: the weight with which each number column meets each other one.
+
+    `first` adds what equal rows of numbers are worth by themselves.
+    """
+    met = together.tocoo()
+    if not met.nnz:
+        return []
+    links: list[Link] = []
+    for (one, other), (offset, kappa) in _agreements(source, target, met).items():
+        strength = kappa
+        if first and same_row(source.values[one], target.values[other], offset):
+            strength = max(strength, SAME_NUMBERS)
+        if strength >= WEAKEST:
+            links.append(Link(one, other, offset, strength))
+    best: dict[int, float] = defaultdict(float)
+    for link in links:
+        best[link.source] = max(best[link.source], link.strength)
+    return [link for link in links if link.strength >= RIVAL * best[link.source]]
+
+
+def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[int, int], tuple[int, float]]:
+    """For each two slots that meet: the offset that most of the weight has, and its kappa."""
+    one, other = source.column_slot[met.row], target.column_slot[met.col]
+    value, partner = source.column_value[met.row], target.column_value[met.col]
+    weight = met.data.astype(np.float64)
+    width = len(target.slots)
+    pair = one * width + other
+    found: dict[tuple[int, int], tuple[int, float]] = {}
+    rank = np.argsort(pair, kind="stable")
+    edges = np.flatnonzero(np.diff(pair[rank])) + 1
+    for group in np.split(rank, edges):
+        slots = (int(one[group[0]]), int(other[group[0]]))
+        found[slots] = _agreement(value[group], partner[group], weight[group])
+    return found
+
+
+def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float]:
+    total = float(weight.sum())
+    offsets, inverse = np.unique(partner - value, return_inverse=True)
+    mass = np.bincount(inverse, weight)
+    ties = np.flatnonzero(mass >= mass.max() * (1 - 1e-6))
+    best = int(ties[np.argmin(np.abs(offsets[ties]))])
+    offset = int(offsets[best])
+    ours, our_place = np.unique(value, return_inverse=True)
+    theirs, their_place = np.unique(partner, return_inverse=True)
+    ours_share = np.bincount(our_place, weight) / total
+    theirs_share = dict(zip(theirs.tolist(), (np.bincount(their_place, weight) / total).tolist(), strict=True))
+    chance = sum(
+        share * theirs_share.get(number + offset, 0.0)
+        for number, share in zip(ours.tolist(), ours_share.tolist(), strict=True)
+    )
+    seen = float(mass[best]) / total
+    kappa = (seen - chance) / (1 - chance) if chance < 1 - 1e-9 else 0.0
+    return offset, max(0.0, kappa)
+
+
+def agreement(
+    source: Numbering, target: Numbering, links: list[Link], rows: Array, columns: Array
+) -> Array:
+    """For each of `rows` and `columns` from -1 (linked numbers differ) to about 1 (they agree), a matrix."""
+    if not links:
+        return np.zeros((len(rows), len(columns)), np.float32)
+    total: dict[int, float] = defaultdict(float)
+    for link in links:
+        total[link.source] += link.strength
+    ours: list[tuple[int, int, float]] = []  # column of the numbering, shared column, weight
+    theirs: list[tuple[int, int]] = []
+    presence: list[tuple[int, int, float]] = []
+    present: list[tuple[int, int]] = []
+    shared = 0
+    by_source, by_target = _columns_by_slot(source), _columns_by_slot(target)
+    for number, link in enumerate(links):
+        weight = link.strength * link.strength / max(total[link.source], link.strength)
+        places: dict[int, int] = {}
+        for column in by_source[link.source]:
+            value = int(source.column_value[column])
+            places[value + link.offset] = shared
+            ours.append((column, shared, weight))
+            presence.append((column, number, weight))
+            shared += 1
+        for column in by_target[link.target]:
+            place = places.get(int(target.column_value[column]))
+            if place is not None:
+                theirs.append((column, place))
+            present.append((column, number))
+    both = _spread(source.matrix[rows], presence, len(links)) @ _spread(
+        target.matrix[columns], [(column, place, 1.0) for column, place in present], len(links)
+    ).T
+    same = _spread(source.matrix[rows], ours, shared) @ _spread(
+        target.matrix[columns], [(column, place, 1.0) for column, place in theirs], shared
+    ).T
+    found: Array = 2 * same.toarray() - both.toarray()
+    return found
+
+
+def _columns_by_slot(numbering: Numbering) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for column, slot in enumerate(numbering.column_slot.tolist()):
+        found[slot].append(column)
+    return found
+
+
+def _spread(matrix: Matrix, entries: list[tuple[int, int, float]], width: int) -> Matrix:
+    columns = [column for column, _, _ in entries]
+    places = [place for _, place, _ in entries]
+    weights = np.array([weight for _, _, weight in entries], np.float32)
+    return matrix @ csr_matrix((weights, (columns, places)), shape=(matrix.shape[1], width))

@@ -1,0 +1,115 @@
+"""Which shapes can be one tensor: equal, equal but for ones, cut or joined dimensions, transposed."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+
+from migration.planning.transforms import Cast, Reshape, Transform, Transpose
+from migration.tensors import DType, TensorSpec
+
+MOST_TRANSPOSED = 5  # dimensions: more have too many permutations to mean anything
+
+
+class Fit(enum.Enum):
+    """How a tensor becomes another's shape; `value` is the evidence that it gives."""
+
+    EXACT = 1.0
+    SQUEEZED = 0.7  # only dimensions of one come or go
+    REGROUPED = 0.4  # neighbouring dimensions join or part: [768, 768] and [768, 12, 64]
+    TRANSPOSED = -0.5
+    NONE = -100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What it takes, and whether nothing else would do as well: `alone` is False where shapes repeat."""
+
+    fit: Fit
+    transforms: tuple[Transform, ...] = ()
+    alone: bool = True
+
+
+NO_FIT = Fitting(Fit.NONE)
+
+
+def _wide(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _refines(fine: Sequence[int], coarse: Sequence[int]) -> bool:
+    """Whether joining neighbours of `fine` gives `coarse`."""
+    at = 0
+    for size in coarse:
+        product = 1
+        while at < len(fine) and product < size:
+            product *= fine[at]
+            at += 1
+        if product != size:
+            return False
+    return at == len(fine)
+
+
+def _regroups(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    fine, coarse = (source, target) if len(source) > len(target) else (target, source)
+    return len(fine) != len(coarse) and _refines(fine, coarse)
+
+
+def _transposed(source: tuple[int, ...], target: tuple[int, ...]) -> Fitting:
+    """All permutations that fit; one that leaves most in order is taken, and `alone` tells if it is the only."""
+    if len(source) > MOST_TRANSPOSED or sorted(source) != sorted(target):
+        return NO_FIT
+    fitting = [
+        order
+        for order in permutations(range(len(source)))
+        if tuple(source[axis] for axis in order) == target
+    ]
+    fitting.sort(key=lambda order: sum(order[i] > order[j] for i in range(len(order)) for j in range(i, len(order))))
+    return Fitting(Fit.TRANSPOSED, (Transpose(fitting[0]),), len(fitting) == 1)
+
+
+def _casts(source: DType, target: DType) -> tuple[tuple[Transform, ...], bool] | None:
+    if source is target:
+        return (), True
+    floats = source.is_floating and target.is_floating
+    integers = {source, target} <= {DType.INT32, DType.INT64}
+    if not (floats or integers):
+        return None
+    widens = (source.itemsize or 0) < (target.itemsize or 0)
+    return (Cast(target),), widens
+
+
+@lru_cache(maxsize=65536)
+def fit(source: TensorSpec, target: TensorSpec) -> Fitting:
+    """How a tensor of one spec becomes the other; Fit.NONE where it cannot without changing its meaning."""
+    casts = _casts(source.dtype, target.dtype)
+    if casts is None or source.size != target.size:
+        return NO_FIT
+    cast, exact = casts
+    one, other = source.shape, target.shape
+    if one == other:
+        return Fitting(Fit.EXACT, cast, exact)
+    wide, needed = _wide(one), _wide(other)
+    reshape = (Reshape(other), *cast)
+    if wide == needed:
+        return Fitting(Fit.SQUEEZED, reshape, exact)
+    if _regroups(wide, needed):
+        return Fitting(Fit.REGROUPED, reshape, exact and len(set(wide)) == len(wide))
+    turned = _transposed(one, other) if len(one) == len(other) else _transposed(wide, needed)
+    if turned.fit is Fit.NONE:
+        return NO_FIT
+    before: tuple[Transform, ...] = () if len(one) == len(other) else (Reshape(wide),)
+    after: tuple[Transform, ...] = () if len(one) == len(other) else (Reshape(other),)
+    return Fitting(turned.fit, (*before, *turned.transforms, *after, *cast), exact and turned.alone)
+
+
+def block_key(spec: TensorSpec) -> tuple[int, str]:
+    """What specs must share to fit at all: the number of elements and the kind of dtype."""
+    if spec.dtype.is_floating:
+        return spec.size, "floating"
+    if spec.dtype in (DType.INT32, DType.INT64):
+        return spec.size, "integer"
+    return spec.size, spec.dtype.name

@@ -1,0 +1,128 @@
+"""Without a template: an object graph that mirrors the name scopes.
+
+`a/b/kernel` becomes root.a.b.kernel. Slots become slots of an optimizer node, shadows of moving
+averages get a subtree of their own, and a name that is also a scope gets a place inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from migration.planning.plan import Plan, Source, SourceSignature, Step
+from migration.planning.savecounter import save_counter_step
+from migration.planning.tree import Path, Tree
+from migration.tensors import TensorSpec
+
+VALUE_OF_SCOPE = "value"  # the local name of a variable whose own name is also a scope
+AVERAGES = "averages"
+SAVE_COUNTER = "save_counter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorSlot:
+    """A tensor of the source that is `slot_name` of `variable` under the optimizer node `optimizer`."""
+
+    key: str
+    variable: str
+    optimizer: str
+    slot_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorScalar:
+    """A tensor of the source that the optimizer node `optimizer` holds under `local_name`."""
+
+    key: str
+    optimizer: str
+    local_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """What the tensors of a source are beyond plain variables. `averages` leads a shadow to its tensor's name."""
+
+    slots: Sequence[MirrorSlot] = ()
+    scalars: Sequence[MirrorScalar] = ()
+    averages: Mapping[str, str] | None = None
+
+
+def mirror(signature: SourceSignature, roles: Roles) -> Plan:
+    """The plan that puts every tensor of a name-based source at the path that its name spells."""
+    specs = signature.specs
+    tree = Tree()
+    special = {slot.key for slot in roles.slots} | {scalar.key for scalar in roles.scalars} | set(roles.averages or ())
+    plain = [name for name in specs if name not in special]
+    places = _places(plain)
+    top = {path[0] for path in places.values()}
+    steps = [_step(specs, name, tree.variable(places[name], name), "name scope", places[name]) for name in plain]
+    steps += _averages(tree, specs, roles.averages or {}, _free(AVERAGES, top))
+    steps += _optimizers(tree, specs, roles, places, top)
+    steps.append(save_counter_step(tree.variable((SAVE_COUNTER,), SAVE_COUNTER)))
+    return Plan(to="object", source=signature, steps=tuple(steps), graph=tree.graph())
+
+
+def _places(names: Iterable[str]) -> dict[str, Path]:
+    """A path for each name, no two alike, none the beginning of another."""
+    paths = {name: tuple(name.split("/")) for name in names}
+    scopes = {path[:end] for path in paths.values() for end in range(1, len(path))}
+    taken = set(paths.values()) | scopes | {(SAVE_COUNTER,)}
+    found: dict[str, Path] = {}
+    for name, path in paths.items():
+        if path in scopes:
+            path = _free_path((*path, VALUE_OF_SCOPE), taken)
+        elif path == (SAVE_COUNTER,):  # tf.train.Checkpoint's own; the source's variable of that name moves aside
+            path = _free_path(path, taken)
+        taken.add(path)
+        found[name] = path
+    return found
+
+
+def _free_path(path: Path, taken: set[Path]) -> Path:
+    number, found = 0, path
+    while found in taken:
+        number += 1
+        found = (*path[:-1], f"{path[-1]}_{number}")
+    return found
+
+
+def _free(name: str, taken: set[str]) -> str:
+    return _free_path((name,), {(each,) for each in taken})[0]
+
+
+def _averages(tree: Tree, specs: Mapping[str, TensorSpec], averages: Mapping[str, str], root: str) -> list[Step]:
+    places = _places(averages.values())
+    return [
+        _step(specs, shadow, tree.variable((root, *places[name]), shadow), "moving average", (root, *places[name]))
+        for shadow, name in averages.items()
+    ]
+
+
+def _optimizers(
+    tree: Tree, specs: Mapping[str, TensorSpec], roles: Roles, places: Mapping[str, Path], top: set[str]
+) -> list[Step]:
+    wanted = dict.fromkeys(each.optimizer for each in (*roles.slots, *roles.scalars))
+    taken = set(top)
+    nodes: dict[str, str] = {}
+    for name in wanted:
+        nodes[name] = _free(name, taken)
+        taken.add(nodes[name])
+    steps = []
+    for scalar in roles.scalars:
+        path = (nodes[scalar.optimizer], scalar.local_name)
+        steps.append(_step(specs, scalar.key, tree.variable(path, scalar.key), "optimizer", path))
+    for slot in roles.slots:
+        key = tree.slot(places[slot.variable], (nodes[slot.optimizer],), slot.slot_name, slot.key)
+        steps.append(_step(specs, slot.key, key, "slot", ()))
+    return steps
+
+
+def _step(specs: Mapping[str, TensorSpec], name: str, key: str, origin: str, path: Path) -> Step:
+    return Step(
+        target=key,
+        spec=specs[name],
+        sources=(Source(key=name),),
+        origin=origin,
+        paths=("/".join(path),) if path else (),
+        full_name=name,
+    )

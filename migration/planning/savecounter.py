@@ -1,0 +1,50 @@
+"""`save_counter`: the one variable that tf.train.Checkpoint adds of itself.
+
+`tf.train.Checkpoint.restore` wants it in the file, and the next `save` writes the number after it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from migration.planning.plan import Plan, Step
+from migration.planning.transforms import Constant
+from migration.tensors import DType, TensorSpec
+
+SAVE_COUNTER_KEY = "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+ORIGIN = "save counter"
+_NUMBERED = re.compile(r"-(\d{1,18})$")
+
+
+def save_counter_step(key: str = SAVE_COUNTER_KEY, count: int = 1) -> Step:
+    """The step that writes the counter: an int64 scalar."""
+    return Step(
+        target=key,
+        spec=TensorSpec(DType.INT64, ()),
+        transforms=(Constant(count),),
+        origin=ORIGIN,
+        reason="tf.train.Checkpoint counts its saves; set to the number that ends the prefix, else 1",
+        paths=("save_counter",),
+        full_name="save_counter",
+    )
+
+
+def number_of(prefix: str) -> int | None:
+    """The number that a prefix such as model.ckpt-1000 ends with; None where there is none."""
+    match = _NUMBERED.search(prefix)
+    return int(match[1]) if match else None
+
+
+def counted(plan: Plan, destination: str) -> Plan:
+    """The plan with its save counter set to the number in `destination`, so that the next save counts on."""
+    count = number_of(destination)
+    if count is None:
+        return plan
+    return replace(
+        plan,
+        steps=tuple(
+            save_counter_step(step.target, count) if step.origin == ORIGIN and not step.sources else step
+            for step in plan.steps
+        ),
+    )

@@ -1,0 +1,62 @@
+"""An object graph being built, path by path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migration.formats.object_graph import VALUE, Attribute, Child, Node, ObjectGraph, Slot, checkpoint_key, slot_key
+
+Path = tuple[str, ...]
+
+
+class Tree:
+    """Nodes under local names; a path names one node. Node 0 is the root."""
+
+    def __init__(self) -> None:
+        self._children: list[dict[str, int]] = [{}]
+        self._attributes: list[list[Attribute]] = [[]]
+        self._slots: list[list[Slot]] = [[]]
+
+    def node(self, path: Sequence[str]) -> int:
+        """The node at `path`, made with all above it where it is not there."""
+        at = 0
+        for name in path:
+            child = self._children[at].get(name)
+            if child is None:
+                child = self._children[at][name] = self._new()
+            at = child
+        return at
+
+    def _new(self) -> int:
+        self._children.append({})
+        self._attributes.append([])
+        self._slots.append([])
+        return len(self._children) - 1
+
+    def variable(self, path: Path, full_name: str) -> str:
+        """Make the node at `path` a variable; returns its checkpoint key."""
+        key = checkpoint_key(path)
+        self._attributes[self.node(path)].append(Attribute(VALUE, full_name, key))
+        return key
+
+    def slot(self, variable: Path, optimizer: Path, slot_name: str, full_name: str) -> str:
+        """Give the variable at a path a slot of the optimizer at another; returns the slot's key."""
+        key = slot_key(variable, optimizer, slot_name)
+        node = self._new()
+        self._attributes[node].append(Attribute(VALUE, full_name, key))
+        self._slots[self.node(optimizer)].append(Slot(self.node(variable), slot_name, node))
+        return key
+
+    def graph(self) -> ObjectGraph:
+        """The graph of all that was put in."""
+        return ObjectGraph(
+            tuple(
+                Node(
+                    children=tuple(Child(name, number) for name, number in children.items()),
+                    attributes=tuple(attributes),
+                    slots=tuple(slots),
+                    has_checkpoint_values=True,
+                )
+                for children, attributes, slots in zip(self._children, self._attributes, self._slots, strict=True)
+            )
+        )
