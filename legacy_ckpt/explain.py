@@ -1,4 +1,4 @@
-"""A failed restore in words: everything that does not fit at once, the nearest candidates, what to call instead.
+"""A failed restore in words: all that does not fit, the nearest candidates, and what to call instead.
 
 The words that programs search for in TensorFlow's own errors stay in: "Key x not found in checkpoint",
 "a mismatch between the current graph and the graph", and their like. Graphs and stack traces stay out.
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
-from legacy_ckpt.fitting.matching import Match, Mismatch, whole_shape
 from legacy_ckpt.fitting.inventory import Inventory
+from legacy_ckpt.fitting.matching import Match, Mismatch, whole_shape
 from legacy_ckpt.fitting.wanted import Wanted, dims
 
 MOST_LINES = 30  # of each list; a model of thousands of variables must not fill a screen
@@ -88,10 +88,14 @@ def _missing(match: Match, inventory: Inventory) -> str:
 def _mismatched(mismatched: Iterable[Mismatch], eager: bool) -> str:
     by_name = {m.wanted.name: m for m in mismatched}
     lines = [
-        f"  {name}{'' if m.key == name else f' (key {m.key})'}: {m.reason}: {_in_tensorflow_s_words(m, eager)}"
+        f"  {name}{_under(m.key, name)}: {m.reason}: {_in_tensorflow_s_words(m, eager)}"
         for name, m in sorted(by_name.items())[:MOST_LINES]
     ]
     return _listed(f"Mismatched ({len(by_name)}):", lines, len(by_name)) if by_name else ""
+
+
+def _under(key: str, name: str) -> str:
+    return "" if key == name else f" (key {key})"
 
 
 def _in_tensorflow_s_words(mismatch: Mismatch, eager: bool) -> str:
@@ -116,9 +120,7 @@ def _unexpected(match: Match, inventory: Inventory) -> str:
         return ""
     names = _name_of_key(inventory)
     lines = [
-        f"  {names[key]} (key {key}) {inventory.held[key]}"
-        if key in names
-        else f"  {key} {inventory.held[key]}"
+        f"  {names.get(key, key)}{_under(key, names.get(key, key))} {inventory.held[key]}"
         for key in match.unexpected[:MOST_LINES]
     ]
     title = f"In the checkpoint, asked for by no variable ({len(match.unexpected)}):"
@@ -130,7 +132,7 @@ def _advice(match: Match, inventory: Inventory) -> str:
     if match.missing and inventory.graph is not None:
         lines.append(
             "  this file was written by tf.train.Checkpoint or Keras: restore it into objects with "
-            "tf.train.Checkpoint(...).restore, or give the names it was written with: Saver({old_name: variable})"
+            "tf.train.Checkpoint(...).restore, or give its names: Saver({name_in_checkpoint: variable})"
         )
     if match.missing:
         lines.append(

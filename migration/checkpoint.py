@@ -190,7 +190,7 @@ class Checkpoint:
         file = StoredFile(path)
         raw = file.read(0, file.size)
         file.close()
-        return MetaGraph.from_saved_model(raw, path) if path.endswith(".pb") else MetaGraph.from_bytes(raw, path)
+        return MetaGraph.from_saved_model(raw) if path.endswith(".pb") else MetaGraph.from_bytes(raw)
 
     @cached_property
     def manifest_bytes(self) -> bytes | None:
@@ -228,7 +228,7 @@ class Checkpoint:
         if self.format == "V1":
             return
         sizes = {}
-        for shard in range(self.index.header.num_shards):
+        for shard in self.index.shards():
             try:
                 sizes[shard] = os.stat(self.shard_path(shard)).st_size
             except OSError:

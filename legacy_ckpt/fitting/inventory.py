@@ -1,4 +1,4 @@
-"""What a checkpoint holds, as TensorFlow's own reader tells it: keys, shapes, dtypes, and the names of objects."""
+"""What a checkpoint holds, as TensorFlow's own reader tells it: keys, shapes, dtypes, names of objects."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Inventory:
 
     @cached_property
     def keys_by_name(self) -> dict[str, tuple[str, ...]]:
-        """The keys of each variable name that the object graph tells; several for the parts of one variable."""
+        """The keys under each variable name of the object graph; several for the parts of one variable."""
         if self.graph is None:
             return {}
         keys: dict[str, list[str]] = defaultdict(list)

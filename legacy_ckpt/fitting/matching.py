@@ -32,7 +32,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A wish whose key exists, but does not fill it: by its "dtype", "shape", "slice" or number of "elements"."""
+    """A wish that its key does not fill, for its "dtype", "shape", "slice" or number of "elements"."""
 
     wanted: Wanted
     key: str
@@ -138,7 +138,7 @@ def _bind(
     if len(fitting) != 1:
         warnings.warn(
             f"{inventory.prefix} holds {len(keys)} variables named {wish.name!r} ({', '.join(keys)}): "
-            f"the last that fits is taken, as the stock Saver does; restore with legacy_ckpt.restore to choose",
+            f"the last that fits is taken, as the stock Saver does; legacy_ckpt.restore lets you choose",
             stacklevel=5,
         )
     return Binding(wish, (fitting or keys)[-1], wish.slice_spec)

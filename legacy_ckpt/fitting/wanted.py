@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.framework import tensor_util
 
 Shape = tuple[int | None, ...]
 
@@ -109,8 +108,7 @@ def _reads_behind(op: tf.Operation) -> list[tf.Tensor]:
 
 
 def _read_op(index: int, op: tf.Operation, targets: dict[tuple[int, int], tf.Operation]) -> ReadOp | None:
-    names = tensor_util.constant_value(op.inputs[1])
-    slices = tensor_util.constant_value(op.inputs[2])
+    names, slices = constant_strings(op.inputs[1]), constant_strings(op.inputs[2])
     if names is None or slices is None:
         return None
     wanted = []
@@ -118,14 +116,24 @@ def _read_op(index: int, op: tf.Operation, targets: dict[tuple[int, int], tf.Ope
         shape, reshape = _target(targets.get((index, output)))
         wanted.append(
             Wanted(
-                name=names[output].decode(),
-                slice_spec=slices[output].decode(),
+                name=names[output],
+                slice_spec=slices[output],
                 dtype=tensor.dtype.base_dtype,
                 shape=shape,
                 reshape=reshape,
             )
         )
     return ReadOp(op, tuple(wanted))
+
+
+def constant_strings(tensor: tf.Tensor) -> list[str] | None:
+    """The value of a constant vector of strings; None for anything else.
+
+    `tensor_util.constant_value` would mark the tensor as one that must not be fed, and it will be.
+    """
+    if tensor.op.type != "Const":
+        return None
+    return [value.decode() for value in tf.make_ndarray(tensor.op.get_attr("value")).reshape(-1)]
 
 
 def _target(assign: tf.Operation | None) -> tuple[Shape | None, bool]:
@@ -144,7 +152,7 @@ def _target(assign: tf.Operation | None) -> tuple[Shape | None, bool]:
 
 
 def _variable_shape(variable: tf.Tensor) -> Shape | None:
-    """The static shape of a variable, from its ref tensor, its handle's op, or the handle's shape inference."""
+    """The static shape of a variable: of its ref tensor, its handle's op, or inferred for the handle."""
     if variable.dtype != tf.resource:
         return shape_of(variable.shape)
     if variable.op.type == "VarHandleOp":

@@ -23,7 +23,10 @@ def files_of(prefix: str) -> list[str]:
         names = [each for each in _gfile.listdir(directory or ".") if own.fullmatch(each)]
     except tf.errors.NotFoundError:
         return []
-    return [os.path.join(directory, each) for each in sorted(names, key=lambda each: (not each.endswith(".index"), each))]
+    return [
+        os.path.join(directory, each)
+        for each in sorted(names, key=lambda each: (not each.endswith(".index"), each))
+    ]
 
 
 def delete(prefix: str) -> None:

@@ -10,13 +10,10 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from legacy_ckpt.management import state
-from legacy_ckpt.management.files import delete
-from legacy_ckpt.management.record import Entry, Record, digest_of, read_record, write_record, write_whole
+from legacy_ckpt.management.record import Entry
+from legacy_ckpt.management.shelf import Shelf
 from legacy_ckpt.management.writers import writer_for
-from migration import location
-from migration.errors import CheckpointNotFoundError, InputError
-from migration.formats.checkpoint_state import CheckpointState
+from migration.errors import InputError
 
 _v1 = tf.compat.v1
 _gfile = tf.io.gfile
@@ -37,7 +34,8 @@ class CheckpointManager:
     write_meta_graph: whether a Saver writes the graph beside each checkpoint.
 
     Raises ValueError for a `max_to_keep` that is not positive, a `checkpoint_interval` without
-    `step_counter`, or a directory that is no directory's name; InputError where `checkpoint` is neither.
+    `step_counter`, or a directory that is no directory's name; InputError where `checkpoint` is neither
+    a Saver nor a tf.train.Checkpoint.
     """
 
     def __init__(
@@ -65,40 +63,19 @@ class CheckpointManager:
         if best_mode not in ("min", "max"):
             raise ValueError(f"best_mode is 'min' or 'max', not {best_mode!r}")
         self._writer = writer_for(checkpoint, write_meta_graph)
-        self._checkpoint, self._session = checkpoint, session
-        self._directory = _checked_directory(os.fspath(directory))
-        self._name = checkpoint_name
+        self._checkpoint, self._session, self._init_fn = checkpoint, session, init_fn
+        self._name, self._metric = checkpoint_name, best_metric
         self._max_to_keep, self._every_n_hours = max_to_keep, keep_checkpoint_every_n_hours
         self._step_counter, self._interval = step_counter, checkpoint_interval
         self._last_step = last_checkpoint_step
-        self._init_fn = init_fn
-        self._best_metric, self._best_mode, self._keep_best = best_metric, best_mode, keep_best
-        self._record = read_record(self._directory)
-        self._latest: str | None = None
-        self._active: dict[str, float] = {}
-        self._last_preserved = time.time() - 1  # a manager made again at once still sees what follows as later
-        self._recover()
-
-    def _recover(self) -> None:
-        """Take up the state file of a manager, or a Saver, before this one."""
-        known = state.get_checkpoint_state(self._directory)
-        if known is None:
-            return
-        now = time.time()
-        self._last_preserved = min(known.last_preserved_timestamp, now)
-        paths = list(known.all_model_checkpoint_paths)
-        times = list(known.all_model_checkpoint_timestamps) or [now] * len(paths)
-        for path, written in zip(paths, times, strict=False):
-            if min(written, now) > self._last_preserved and state.checkpoint_exists(path):
-                self._active[path] = min(written, now)
-        self._latest = state.latest_checkpoint(self._directory)
-
-    # What there is ---------------------------------------------------------------------------------
+        self._shelf = Shelf(
+            _checked(os.fspath(directory)), checkpoint_name, (best_metric, best_mode, keep_best)
+        )
 
     @property
     def directory(self) -> str:
         """The directory that it manages."""
-        return self._directory
+        return self._shelf.directory
 
     @property
     def checkpoint(self) -> Any:
@@ -113,32 +90,29 @@ class CheckpointManager:
     @property
     def latest_checkpoint(self) -> str | None:
         """The path of the newest checkpoint, or None."""
-        return self._latest
+        return self._shelf.latest
 
     @property
     def checkpoints(self) -> list[str]:
         """The paths of the newest checkpoints, oldest first; without those kept as best, or preserved."""
-        return list(self._active)
+        return list(self._shelf.active)
 
     @property
     def best_checkpoints(self) -> list[str]:
         """The paths of the best `keep_best` checkpoints by `best_metric` that exist, the best first."""
-        if self._best_metric is None:
-            return []
-        ranked = (self._path(each) for each in self._record.best(self._best_metric, self._best_mode))
-        return [path for path in ranked if state.checkpoint_exists(path)][: self._keep_best]
+        return self._shelf.best()
 
     @property
     def best_checkpoint(self) -> str | None:
         """The path of the best checkpoint by `best_metric`, or None."""
-        return next(iter(self.best_checkpoints), None)
+        return next(iter(self._shelf.best()), None)
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
         """The metrics that each checkpoint was saved with, by path, oldest first."""
-        return {self._path(each): dict(each.metrics) for each in self._record.entries.values()}
-
-    # Saving ----------------------------------------------------------------------------------------
+        return {
+            self._shelf.path(each.path): dict(each.metrics) for each in self._shelf.record.entries.values()
+        }
 
     def save(
         self,
@@ -158,152 +132,61 @@ class CheckpointManager:
         ValueError where a checkpoint of that number exists that no manager wrote.
         """
         session = self._session if session is None else session
-        if not self._due(check_interval, session):
+        named = self._named(metrics)
+        step = None if self._interval is None else _number(self._step_counter, session)
+        if step is not None and not self._due(step, check_interval):
             return None
-        if checkpoint_number is None:
-            number = self._writer.next_number(self._highest())
-        else:
-            number = _number(checkpoint_number, session)
-        entry = Entry(
-            path=f"{self._name}-{number}", number=number, written=time.time(), metrics=self._named(metrics)
+        number = None if checkpoint_number is None else _number(checkpoint_number, session)
+        following = self._writer.advance(self._shelf.highest() if number is None else 0)
+        number = following if number is None else number
+        path = self._write(
+            Entry(path=f"{self._name}-{number}", number=number, written=time.time(), metrics=named),
+            session,
+            options,
         )
-        self._refuse_foreign(entry)
-        _gfile.makedirs(self._directory)
-        self._remember(self._record.with_entry(entry))
-        path = self._writer.write(os.path.join(self._directory, entry.path), session, options)
-        self._take_in(entry, path)
+        self._last_step = step
+        if self._max_to_keep is not None:
+            self._shelf.sweep(self._max_to_keep, self._every_n_hours)
         return path
 
-    def _take_in(self, entry: Entry, path: str) -> None:
-        """Enter a written checkpoint; the state file names it before anything else is deleted."""
-        written = os.path.relpath(path, self._directory)
-        record = self._record.without(entry.path) if written != entry.path else self._record
-        finished = Entry(
-            path=written,
-            number=entry.number,
-            written=entry.written,
-            index=digest_of(path.replace("?????", "00000")),
-            metrics=entry.metrics,
-        )
-        self._remember(record.with_entry(finished))
-        self._active.pop(path, None)
-        self._active[path] = time.time()
-        self._latest = path
-        self._write_state()
-        if self._sweep():
-            self._write_state()
+    def _write(self, entry: Entry, session: Any, options: Any) -> str:
+        self._shelf.announce(entry)
+        try:
+            path = self._writer.write(self._shelf.path(entry.path), session, options)
+        except BaseException:
+            self._shelf.withdraw(entry)
+            raise
+        self._shelf.add(entry, path)
+        return path
 
-    def _due(self, check_interval: bool, session: Any) -> bool:
-        if self._interval is None:
-            return True
-        step = _number(self._step_counter, session)
-        last, self._last_step = self._last_step, step
-        if last is not None and (step == last or (check_interval and step < last + self._interval)):
-            self._last_step = last
-            return False
-        return True
+    def _due(self, step: int, check_interval: bool) -> bool:
+        last = self._last_step
+        assert self._interval is not None
+        return last is None or (step != last and not (check_interval and step < last + self._interval))
 
     def _named(self, metrics: Metrics) -> dict[str, float]:
         if metrics is None:
             return {}
         if isinstance(metrics, Mapping):
             return {name: float(value) for name, value in metrics.items()}
-        if self._best_metric is None:
-            raise InputError("metrics is a plain number, but no best_metric was given to name it: pass a dict")
-        return {self._best_metric: float(metrics)}
-
-    def _refuse_foreign(self, entry: Entry) -> None:
-        path = os.path.join(self._directory, entry.path)
-        if state.checkpoint_exists(path) and not self._is_own(entry.path):
-            raise ValueError(
-                f"{path} exists and was not written by this manager: it is not overwritten; "
-                "save under another number or checkpoint_name, or move it away"
+        if self._metric is None:
+            raise InputError(
+                "metrics is a plain number, but no best_metric was given to name it: pass a dict"
             )
-
-    def _highest(self) -> int:
-        """The greatest number of a checkpoint of this name in the directory."""
-        pattern = re.compile(re.escape(self._name) + r"-(\d+)(-\?{5}-of-\d{5})?")
-        names = [os.path.basename(path) for path in location.prefixes_in(self._directory)]
-        known = [*names, *map(os.path.basename, self._active), *self._record.entries]
-        return max((int(found[1]) for found in map(pattern.fullmatch, known) if found), default=0)
-
-    # Keeping ---------------------------------------------------------------------------------------
-
-    def _sweep(self) -> bool:
-        """Let go of the oldest; delete what is the manager's own and no longer wanted. True if anything changed."""
-        let_go = []
-        while self._max_to_keep is not None and len(self._active) > self._max_to_keep:
-            path = next(iter(self._active))
-            self._let_go(path, self._active.pop(path))
-            let_go.append(path)
-        kept = {os.path.relpath(path, self._directory) for path in (*self._active, *self.best_checkpoints)}
-        gone = [each for each in self._record.entries.values() if not (each.path in kept or each.preserved)]
-        if self._max_to_keep is None:
-            return False
-        for each in gone:
-            if self._is_own(each.path):
-                delete(os.path.join(self._directory, each.path))
-            self._record = self._record.without(each.path)
-        if gone or let_go:
-            self._remember(self._record)
-        return bool(gone or let_go)
-
-    def _let_go(self, path: str, written: float) -> None:
-        """Preserve a checkpoint that leaves the newest, where its hour has come."""
-        hours = self._every_n_hours
-        if hours and written - hours * 3600 >= self._last_preserved:
-            self._last_preserved = written
-            name = os.path.relpath(path, self._directory)
-            if name in self._record.entries:
-                self._record = self._record.changed(name, preserved=True)
-
-    def _is_own(self, name: str) -> bool:
-        """Whether the files are still what a manager wrote, or half wrote, under that name."""
-        entry = self._record.entries.get(name)
-        if entry is None:
-            return False
-        return not entry.index or entry.index == digest_of(self._path(entry).replace("?????", "00000"))
-
-    def _remember(self, record: Record) -> None:
-        self._record = record
-        write_record(self._directory, record)
-
-    def _write_state(self) -> None:
-        assert self._latest is not None
-        text = CheckpointState(
-            model_checkpoint_path=os.path.relpath(self._latest, self._directory),
-            all_model_checkpoint_paths=tuple(os.path.relpath(path, self._directory) for path in self._active),
-            all_model_checkpoint_timestamps=tuple(self._active.values()),
-            last_preserved_timestamp=self._last_preserved,
-        ).to_text()
-        write_whole(os.path.join(self._directory, state.STATE_FILE), text)
-
-    def _path(self, entry: Entry) -> str:
-        return os.path.join(self._directory, entry.path)
-
-    # Going back ------------------------------------------------------------------------------------
+        return {self._metric: float(metrics)}
 
     def find(self, which: int | str | os.PathLike[str] = "latest") -> str:
-        """The path of the "latest" checkpoint, the "best" one, the one of that number, or of that path or name.
+        """The path of the "latest" checkpoint, of the "best", of that number, or of that path or name.
 
         Raises CheckpointNotFoundError, naming those that exist.
         """
-        if which == "latest":
-            found = self._latest
-        elif which == "best":
-            found = self.best_checkpoint
-        elif isinstance(which, int):
-            found = self._numbered(which)
-        else:
-            found = self._called(which)
-        if found is None:
-            there = [os.path.basename(path) for path in location.prefixes_in(self._directory)]
-            told = f"it has {', '.join(there[-5:])}" if there else "it has no checkpoint at all"
-            raise CheckpointNotFoundError(f"{self._directory}: no checkpoint {which!r}; {told}")
-        return found
+        return self._shelf.find(which)
 
     def restore(self, which: int | str | os.PathLike[str] = "latest", *, session: Any = None) -> str:
-        """Restore that checkpoint (see `find`) and return its path. Later saves overwrite none that exists."""
+        """Restore that checkpoint (see `find`); returns its path.
+
+        A later save without a number of its own gets one beyond all others: it overwrites none.
+        """
         path = self.find(which)
         session = self._session if session is None else session
         self._writer.restore(path, session)
@@ -313,7 +196,7 @@ class CheckpointManager:
 
     def restore_or_initialize(self, *, session: Any = None) -> str | None:
         """Restore the latest checkpoint and return its path; without one, call `init_fn` and return None."""
-        if self._latest is not None:
+        if self.latest_checkpoint is not None:
             return self.restore("latest", session=session)
         if self._init_fn is not None:
             self._init_fn()
@@ -323,25 +206,14 @@ class CheckpointManager:
         """Wait for what is still being written."""
         self._writer.wait()
 
-    def _numbered(self, number: int) -> str | None:
-        names = [each.path for each in self._record.entries.values() if each.number == number]
-        listed = [path for path in self._active if re.fullmatch(rf".*-0*{number}", path)]
-        paths = [os.path.join(self._directory, name) for name in (*names, f"{self._name}-{number}")]
-        others = [path for path in location.prefixes_in(self._directory) if re.fullmatch(rf".*-0*{number}", path)]
-        return next((path for path in (*paths, *listed, *others) if state.checkpoint_exists(path)), None)
 
-    def _called(self, which: str | os.PathLike[str]) -> str | None:
-        text = os.fspath(which).removesuffix(".index")
-        paths = (os.path.join(self._directory, text), text)
-        return next((path for path in paths if state.checkpoint_exists(path)), None)
-
-
-def _checked_directory(directory: str) -> str:
+def _checked(directory: str) -> str:
     field = _FIELD.search(directory)
     if field:
+        parent = os.path.dirname(directory[: field.start()]) or "."
         raise ValueError(
-            f"directory={directory!r}: {field[0]} is never filled in: a manager numbers its checkpoints itself; give "
-            f"the directory alone, such as {os.path.dirname(_FIELD.split(directory)[0]) or '.'!r}, and checkpoint_name"
+            f"directory={directory!r}: {field[0]} is never filled in, as a manager numbers its checkpoints "
+            f"itself: give the directory alone, such as {parent!r}, and perhaps checkpoint_name"
         )
     if _gfile.exists(directory) and not _gfile.isdir(directory):
         raise ValueError(f"directory={directory!r} is a file: give the directory of the checkpoints")
@@ -354,9 +226,9 @@ def _number(value: Any, session: Any) -> int:
         return value
     if hasattr(value, "numpy") and tf.executing_eagerly():
         value = value.numpy()
-    elif isinstance(value, (tf.Tensor, tf.Variable)):
+    elif isinstance(value, (tf.Tensor, tf.Variable, _v1.Variable)):
         session = session or _v1.get_default_session()
         if session is None:
             raise InputError(f"no session to evaluate {value.name} in: pass session=")
         value = session.run(value)
-    return int(getattr(value, "item", lambda: value)())
+    return int(value.item() if hasattr(value, "item") else value)

@@ -46,7 +46,9 @@ class Record:
 
     def with_entry(self, entry: Entry) -> Record:
         """The record with `entry` as its newest."""
-        return Record({**{path: each for path, each in self.entries.items() if path != entry.path}, entry.path: entry})
+        return Record(
+            {**{path: each for path, each in self.entries.items() if path != entry.path}, entry.path: entry}
+        )
 
     def changed(self, path: str, **changes: Any) -> Record:
         """The record with one entry changed in place."""
@@ -59,7 +61,9 @@ class Record:
     def best(self, metric: str, mode: str) -> tuple[Entry, ...]:
         """The entries that have the metric as a number, best first; of equal ones the newest first."""
         sign = 1 if mode == "min" else -1
-        known = [each for each in reversed(self.entries.values()) if _is_number(each.metrics.get(metric))]
+        known = [
+            each for each in reversed(list(self.entries.values())) if _is_number(each.metrics.get(metric))
+        ]
         return tuple(sorted(known, key=lambda each: sign * each.metrics[metric]))
 
 
@@ -76,7 +80,9 @@ def read_record(directory: str) -> Record:
         entries = [Entry(**each) for each in table["checkpoints"]]
     except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
         tf.compat.v1.logging.warning(
-            "%s: cannot be read (%s): no checkpoint there counts as this manager's own, none is deleted", path, error
+            "%s: cannot be read (%s): no checkpoint there counts as this manager's own, none is deleted",
+            path,
+            error,
         )
         return Record()
     return Record({each.path: each for each in entries})
@@ -90,7 +96,8 @@ def write_record(directory: str, record: Record) -> None:
         for each in record.entries.values()
     ]
     write_whole(
-        os.path.join(directory, RECORD_FILE), json.dumps({"format": FORMAT, "checkpoints": entries}, indent=1) + "\n"
+        os.path.join(directory, RECORD_FILE),
+        json.dumps({"format": FORMAT, "checkpoints": entries}, indent=1) + "\n",
     )
 
 
@@ -103,7 +110,7 @@ def write_whole(path: str, text: str) -> None:
 
 
 def digest_of(prefix: str) -> str:
-    """The sha256 of a checkpoint's index (of a V1 file: of its last 4 kB, where its index is); "" without one."""
+    """The sha256 of a checkpoint's index (of a V1 file: of its last 4 kB, its index); "" without one."""
     for path in (prefix + ".index", prefix):
         if _gfile.exists(path) and not _gfile.isdir(path):
             with _gfile.GFile(path, "rb") as file:

@@ -49,11 +49,16 @@ def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) 
     listed = [] if state is None else [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
     if name is not None:
         return _latest_of_prefix(text, directory, name, listed)
+    path: str
     for number, path in enumerate(reversed(listed)):
         if checkpoint_exists(path):
             if number and path != state.model_checkpoint_path:
-                _warn("%s names %s, which is not there; the latest that is there: %s",
-                      os.path.join(directory, file), state.model_checkpoint_path, path)
+                _warn(
+                    "%s names %s, which is not there; the latest that is there: %s",
+                    os.path.join(directory, file),
+                    state.model_checkpoint_path,
+                    path,
+                )
             return path
     _tell_what_is_there(directory, file, listed)
     return None
@@ -78,7 +83,9 @@ def resolved(path: Path) -> str:
         try:
             return location.locate(text).prefix
         except MigrationError as error:
-            raise ValueError(f"Couldn't find 'checkpoint' file or checkpoints in given directory {text}: {error}") from None
+            raise ValueError(
+                f"Couldn't find 'checkpoint' file or checkpoints in given directory {text}: {error}"
+            ) from None
     return text
 
 
@@ -97,7 +104,9 @@ def update_checkpoint_state(
     _v1.train.update_checkpoint_state(
         os.fspath(save_dir),
         os.fspath(model_checkpoint_path),
-        None if all_model_checkpoint_paths is None else [os.fspath(path) for path in all_model_checkpoint_paths],
+        None
+        if all_model_checkpoint_paths is None
+        else [os.fspath(path) for path in all_model_checkpoint_paths],
         latest_filename,
         all_model_checkpoint_timestamps,
         last_preserved_timestamp,
@@ -144,7 +153,7 @@ def _aimed_at(text: str, latest_filename: str) -> tuple[str, str | None]:
     directory, name = os.path.split(text)
     if name == latest_filename and _gfile.exists(text):
         return directory, None
-    if name and _matching(directory, name, _names_in(directory)):
+    if name and _matching(directory, name, prefixes_in(directory)):
         return directory, name
     return text, None
 
@@ -156,7 +165,8 @@ def _matching(directory: str, name: str, names: Iterable[str]) -> list[str]:
     return [each for each in names if pattern.fullmatch(each)]
 
 
-def _names_in(directory: str) -> list[str]:
+def prefixes_in(directory: str) -> list[str]:
+    """The names of all checkpoints in `directory`, in natural order."""
     try:
         names = _gfile.listdir(directory or ".")
     except tf.errors.OpError:
@@ -169,12 +179,16 @@ def _names_in(directory: str) -> list[str]:
 def _latest_of_prefix(text: str, directory: str, name: str, listed: Sequence[str]) -> str | None:
     if checkpoint_exists(text):
         return text
-    there = _matching(directory, name, _names_in(directory))
+    there = _matching(directory, name, prefixes_in(directory))
     from_state = [os.path.basename(path) for path in listed if os.path.basename(path) in there]
     best = from_state[-1] if from_state else there[-1]
     path = os.path.join(directory, best)
-    _warn("latest_checkpoint wants a directory; %s is the prefix that checkpoints there were saved under. "
-          "The latest of them is %s", text, path)
+    _warn(
+        "latest_checkpoint wants a directory; %s is the prefix that checkpoints there were saved under. "
+        "The latest of them is %s",
+        text,
+        path,
+    )
     return path
 
 
@@ -189,7 +203,9 @@ def _state_in(directory: str, latest_filename: str) -> Any:
         _warn("%s: Checkpoint ignored", error)
         return None
     if not read.model_checkpoint_path:
-        raise ValueError(f"Invalid checkpoint state loaded from {directory}: it names no model_checkpoint_path")
+        raise ValueError(
+            f"Invalid checkpoint state loaded from {directory}: it names no model_checkpoint_path"
+        )
     return CheckpointState(
         model_checkpoint_path=_where(directory, read.model_checkpoint_path),
         all_model_checkpoint_paths=[_where(directory, each) for each in read.all_model_checkpoint_paths],
@@ -211,7 +227,7 @@ def _text_of(path: str) -> str | None:
 
 
 def _where(directory: str, recorded: str) -> str:
-    """The path that the state file means, as TensorFlow joins it; where nothing is there, the one that exists."""
+    """The path that the state file means: as TensorFlow joins it, or else beside the file, where it is."""
     joined = os.path.join(directory, recorded)
     if checkpoint_exists(joined):
         return joined
@@ -223,15 +239,19 @@ def _where(directory: str, recorded: str) -> str:
 
 def _tell_what_is_there(directory: str, file: str, listed: Sequence[str]) -> None:
     """A warning, as None makes training start anew without a word."""
-    there = _names_in(directory) if _gfile.isdir(directory) else []
+    there = prefixes_in(directory) if _gfile.isdir(directory) else []
     if listed:
         _v1.logging.error(
-            "Couldn't match files for checkpoint %s%s", listed[-1], f"; {directory} has {', '.join(there[-3:])}" if there else ""
+            "Couldn't match files for checkpoint %s%s",
+            listed[-1],
+            f"; {directory} has {', '.join(there[-3:])}" if there else "",
         )
     elif there:
         _warn(
-            "%s has no state file %r, so no latest checkpoint; it does hold %s: give one of them to restore it",
-            directory, file, ", ".join(there[-3:]),
+            "%s has no state file %r, so no latest checkpoint; it does hold %s: name one to restore it",
+            directory,
+            file,
+            ", ".join(there[-3:]),
         )
 
 
@@ -244,6 +264,7 @@ __all__ = [
     "get_checkpoint_mtimes",
     "get_checkpoint_state",
     "latest_checkpoint",
+    "prefixes_in",
     "remove_checkpoint",
     "resolved",
     "update_checkpoint_state",

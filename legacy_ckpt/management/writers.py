@@ -20,8 +20,8 @@ class Writer(Protocol):
     def restore(self, path: str, session: Any) -> None:
         """Restore it."""
 
-    def next_number(self, highest: int) -> int:
-        """The number of the next checkpoint, where `highest` is the greatest in the directory."""
+    def advance(self, highest: int) -> int:
+        """Count one more save; returns a number beyond `highest`, for a checkpoint that has no other."""
 
     def wait(self) -> None:
         """Return when nothing is being written any more."""
@@ -37,19 +37,21 @@ class SaverWriter:
     def write(self, prefix: str, session: Any, options: Any) -> str:
         """Write it, leaving the state file and the deletion of others to the manager."""
         if options is not None:
-            raise InputError("options are tf.train.CheckpointOptions, which a Saver has no use for: leave them out")
+            raise InputError("options is for a tf.train.Checkpoint; a Saver has no use for it")
         path: str | None = self._saver.save(
             _session(session), prefix, write_meta_graph=self._write_meta_graph, write_state=False
         )
         if path is None:
-            raise InputError("the Saver has no variables, so there is nothing to save: build the model before the Saver")
+            raise InputError(
+                "the Saver has no variables: there is nothing to save; build the model before the Saver"
+            )
         return path
 
     def restore(self, path: str, session: Any) -> None:
         """Restore it into the session."""
         self._saver.restore(_session(session), path)
 
-    def next_number(self, highest: int) -> int:
+    def advance(self, highest: int) -> int:
         """One more than there is."""
         return highest + 1
 
@@ -58,7 +60,7 @@ class SaverWriter:
 
 
 class CheckpointWriter:
-    """A tf.train.Checkpoint, in eager mode; its `save_counter` counts on, as with tf.train.CheckpointManager."""
+    """A tf.train.Checkpoint, in eager mode, with its `save_counter` as tf.train.CheckpointManager uses it."""
 
     def __init__(self, checkpoint: Any) -> None:
         if not tf.executing_eagerly():
@@ -77,8 +79,8 @@ class CheckpointWriter:
         """Restore it; what is not built yet is restored when it is."""
         self._checkpoint.restore(path)
 
-    def next_number(self, highest: int) -> int:
-        """The save counter's, set beyond `highest` first: going back to an older one overwrites nothing."""
+    def advance(self, highest: int) -> int:
+        """The save counter's, moved beyond `highest`: going back to an older one overwrites nothing."""
         counter = self._checkpoint.save_counter
         counter.assign(max(int(counter.numpy()), highest) + 1)
         return int(counter.numpy())
@@ -92,9 +94,8 @@ def writer_for(checkpoint: Any, write_meta_graph: bool) -> Writer:
     """The writer over a Saver or a tf.train.Checkpoint. Raises InputError for anything else."""
     if isinstance(checkpoint, tf.train.Checkpoint):
         return CheckpointWriter(checkpoint)
-    if callable(getattr(checkpoint, "save", None)) and callable(getattr(checkpoint, "restore", None)):
-        if not isinstance(checkpoint, tf.Module) and hasattr(checkpoint, "last_checkpoints"):
-            return SaverWriter(checkpoint, write_meta_graph)
+    if isinstance(checkpoint, _v1.train.Saver):
+        return SaverWriter(checkpoint, write_meta_graph)
     raise InputError(
         f"{type(checkpoint).__name__} is neither a Saver nor a tf.train.Checkpoint: "
         "wrap objects first, such as tf.train.Checkpoint(model=model)"

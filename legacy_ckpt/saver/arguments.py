@@ -1,4 +1,4 @@
-"""What callers hand to a Saver, brought into the form that TensorFlow takes: paths, sessions, steps, variables."""
+"""What callers hand to a Saver, in the form that TensorFlow takes: paths, sessions, steps, variables."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def plain_path(path: Any) -> Any:
     return os.fspath(path) if isinstance(path, os.PathLike) else path
 
 
+def plain_paths(paths: Any) -> Any:
+    """Paths, or (path, time) pairs, with `plain_path` applied; the same list where nothing changes."""
+    if not isinstance(paths, list):
+        return paths
+    plain = [
+        (plain_path(entry[0]), *entry[1:]) if isinstance(entry, tuple) and entry else plain_path(entry)
+        for entry in paths
+    ]
+    return paths if plain == paths else plain
+
+
 def is_session(sess: Any) -> bool:
     """Whether `sess` runs a graph, so that graph mode is meant whatever the context is."""
     return isinstance(sess, session_lib.SessionInterface)
@@ -32,7 +43,7 @@ def raw_session(sess: Any) -> Any:
         sess = sess._tf_sess()
         if sess is None:
             raise RuntimeError(
-                "Attempted to use a closed Session: this MonitoredSession has ended; save before its `with` does"
+                "Attempted to use a closed Session: this MonitoredSession has ended, save inside its `with`"
             )
     while isinstance(sess, monitored_session._WrappedSession):
         sess = sess._sess

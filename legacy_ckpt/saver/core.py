@@ -17,15 +17,24 @@ from tensorflow.python.training import saver as stock
 from tensorflow.python.training.saving import saveable_object_util
 
 from legacy_ckpt import explain
-from legacy_ckpt.saver import bindings, loading, renaming
-from legacy_ckpt.saver.advice import advised
-from legacy_ckpt.saver.arguments import is_session, plain_path, plain_variables, raw_session, step_number
-from legacy_ckpt.saver.finding import find_prefix
+from legacy_ckpt.fitting import matching
 from legacy_ckpt.fitting.inventory import Inventory
 from legacy_ckpt.fitting.report import RestoreReport
+from legacy_ckpt.fitting.wanted import RestoreOps, Wanted, restore_ops, wanted_by_saveables
+from legacy_ckpt.saver import loading
+from legacy_ckpt.saver.advice import advised
+from legacy_ckpt.saver.arguments import (
+    is_session,
+    plain_path,
+    plain_paths,
+    plain_variables,
+    raw_session,
+    step_number,
+)
+from legacy_ckpt.saver.finding import find_prefix
+from legacy_ckpt.saver.renaming import renamer
 from legacy_ckpt.saver.settings import settings_as_meta_info
 from legacy_ckpt.saver.v1_bfloat16 import V2Session, eager_needs_v2, graph_needs_v2, remove_v2
-from legacy_ckpt.fitting.wanted import RestoreOps, Wanted, restore_ops, wanted_by_saveables
 
 # Taken once: whoever puts this class into TensorFlow's module must not make it its own base.
 StockSaver = stock.Saver
@@ -185,12 +194,12 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
                 return RestoreReport.empty(str(save_path)) if partial else None
             if save_path is None:
                 raise ValueError(
-                    "Can't load save_path when it is None. "
-                    "tf.train.latest_checkpoint returns None where it finds no checkpoint: check the directory."
+                    "Can't load save_path when it is None: tf.train.latest_checkpoint returns None "
+                    "where it finds no checkpoint; check the directory."
                 )
             started = time.time()
             prefix = find_prefix(plain_path(save_path))
-            report = self._restore(sess, prefix, partial, renaming.renamer(rename))
+            report = self._restore(sess, prefix, partial, renamer(rename))
             metrics.AddCheckpointReadDuration(
                 api_label=stock._SAVER_LABEL,
                 microseconds=stock._get_duration_microseconds(started, time.time()),
@@ -198,7 +207,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
         return report
 
     def _restore(
-        self, sess: Any, prefix: str, partial: bool, rename: bindings.Rename | None
+        self, sess: Any, prefix: str, partial: bool, rename: matching.Rename | None
     ) -> RestoreReport | None:
         self._check_can_restore(sess)
         logging.info("Restoring parameters from %s", prefix)
@@ -215,7 +224,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
             return
         if not hasattr(sess, "run"):
             raise AttributeError(
-                f"{type(sess).__name__!r} object has no attribute 'run': `sess` must be a tf.compat.v1.Session"
+                f"{type(sess).__name__!r} object has no attribute 'run': pass a tf.compat.v1.Session as sess"
             )
         if getattr(sess, "_closed", False):
             raise RuntimeError("Attempted to use a closed Session.")
@@ -229,11 +238,11 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
             sess.run(self.saver_def.restore_op_name, {self.saver_def.filename_tensor_name: prefix})
 
     def _restore_matched(
-        self, sess: Any, inventory: Inventory, partial: bool, rename: bindings.Rename | None
+        self, sess: Any, inventory: Inventory, partial: bool, rename: matching.Rename | None
     ) -> RestoreReport | None:
         eager = tf.executing_eagerly()
         ops, saveables, wishes = self._wishes(sess)
-        match = bindings.match(wishes, inventory, rename)
+        match = matching.match(wishes, inventory, rename)
         if not match.is_complete and not partial:
             raise explain.restore_error(match, inventory, eager)
         with explain.readable(inventory.prefix):
@@ -252,7 +261,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
             return ops, [], ops.wanted if ops else ()
         names = self._var_list
         if not names:
-            raise ValueError("No variables to save")
+            return None, [], ()
         if not isinstance(names, dict):
             names = saveable_object_util.op_list_to_dict(names)
         saveables = saveable_object_util.validate_and_slice_inputs(names)
@@ -317,9 +326,17 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
             save_debug_info=save_debug_info,
         )
 
+    def set_last_checkpoints(self, last_checkpoints: Any) -> None:
+        """As the stock class: these are listed as the last ones, and never deleted."""
+        super().set_last_checkpoints(plain_paths(last_checkpoints))
+
+    def set_last_checkpoints_with_time(self, last_checkpoints_with_time: Any) -> None:
+        """As the stock class: (path, timestamp) pairs, oldest first."""
+        super().set_last_checkpoints_with_time(plain_paths(last_checkpoints_with_time))
+
     def recover_last_checkpoints(self, checkpoint_paths: Any) -> None:
         """As the stock class, of the checkpoints that exist; their files' times become their timestamps."""
-        super().recover_last_checkpoints([plain_path(path) for path in checkpoint_paths])
+        super().recover_last_checkpoints(plain_paths(checkpoint_paths))
 
     def _RecordLastCheckpoint(self, latest_save_path: str) -> None:  # noqa: N802  # the stock class's name
         """Runs after the files and before the state file, so that no state names a half-made checkpoint."""
@@ -338,7 +355,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
 
     def _add_object_view(self, prefix: str) -> None:
         if self._object_view is not None:
-            self._object_view.add_to(prefix)
+            self._object_view.add_to(self, prefix)
 
 
 def adopt(saver: Any) -> Saver:

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import io_ops
 
-from legacy_ckpt.fitting.matching import Binding, Match, part_shape
 from legacy_ckpt.fitting.inventory import Inventory
+from legacy_ckpt.fitting.matching import Binding, Match, part_shape
 from legacy_ckpt.fitting.wanted import ReadOp, RestoreOps
 
 

@@ -50,5 +50,8 @@ def _take_settings(saver: Saver, meta_graph_def: Any) -> None:
 
 def _adopt_collected(graph: tf.Graph) -> None:
     """TensorFlow recreates the SAVERS collection from its protos with its own class."""
-    savers = graph.get_collection_ref(tf.compat.v1.GraphKeys.SAVERS)
+    key = tf.compat.v1.GraphKeys.SAVERS
+    if key not in graph.get_all_collection_keys():  # to ask for its list would create it
+        return
+    savers = graph.get_collection_ref(key)
     savers[:] = [adopt(saver) if type(saver) is stock.Saver else saver for saver in savers]

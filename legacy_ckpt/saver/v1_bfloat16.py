@@ -15,10 +15,11 @@ from tensorflow.core.protobuf import saver_pb2
 from tensorflow.python.checkpoint import checkpoint_management
 from tensorflow.python.client import session as session_lib
 from tensorflow.python.eager import context
-from tensorflow.python.framework import tensor_util
 from tensorflow.python.ops import io_ops
 from tensorflow.python.platform import tf_logging as logging
 from tensorflow.python.util import nest
+
+from legacy_ckpt.fitting.wanted import constant_strings
 
 _SAVES = frozenset({"Save", "SaveSlices"})
 
@@ -47,7 +48,7 @@ def remove_v2(prefix: str, meta_graph_suffix: str) -> None:
 
 
 class V2Session(session_lib.SessionInterface):  # type: ignore[misc]  # TensorFlow ships no types
-    """A session whose run of the save op writes V2; everything else goes to the session that it stands for."""
+    """A session whose run of the save op writes V2; all else goes to the session that it stands for."""
 
     def __init__(self, sess: Any, saver_def: Any, on_saved: Callable[[str], None]) -> None:
         self._sess, self._saver_def, self._on_saved = sess, saver_def, on_saved
@@ -75,9 +76,9 @@ class V2Session(session_lib.SessionInterface):  # type: ignore[misc]  # TensorFl
         tensors: list[Any] = []
         for op in _saves(self._sess.graph, self._saver_def):
             first = 3 if op.type == "SaveSlices" else 2
-            names += [name.decode() for name in tensor_util.constant_value(op.inputs[1])]
+            names += constant_strings(op.inputs[1]) or []
             slices += (
-                [spec.decode() for spec in tensor_util.constant_value(op.inputs[2])]
+                constant_strings(op.inputs[2]) or []
                 if op.type == "SaveSlices"
                 else [""] * (len(op.inputs) - first)
             )

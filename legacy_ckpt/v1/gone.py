@@ -34,15 +34,16 @@ _CONTRIB = {
     "training": "tf.train, tf_slim.training",
 }
 _TOP = {
-    "estimator": "estimators were removed in TensorFlow 2.16: move the model function into a graph of your own "
-    "(legacy_ckpt.GraphSession runs one) or into Keras; their checkpoints are name-based and migrate like any other",
+    "estimator": "estimators were removed in TensorFlow 2.16: move the model function into a graph of your "
+    "own (legacy_ckpt.GraphSession runs one) or into Keras; their checkpoints migrate like any other",
     "learn": "tf.learn became tf.contrib.learn and was removed with estimators in TensorFlow 2.16",
     "examples": "the tutorials are no longer packaged: tf.keras.datasets.mnist has the same digits",
     "models": "the models live in the package tf-models-official",
 }
 _FRAMEWORK = (
     "of tf.contrib.framework only the checkpoint functions are here "
-    "(list_variables, load_variable, assign_from_checkpoint, init_from_checkpoint, ...): the package tf_slim has the rest"
+    "(list_variables, load_variable, assign_from_checkpoint, init_from_checkpoint, ...); "
+    "the package tf_slim has the rest"
 )
 
 
@@ -53,7 +54,8 @@ def gone(module: str, name: str) -> AttributeError:
         advice = ""
     elif module == "contrib":
         instead = f": use {_CONTRIB[name]}" if name in _CONTRIB else ""
-        advice = f": tf.contrib was removed from TensorFlow 2{instead} (only tf.contrib.framework's checkpoint functions are here)"
+        left = "only tf.contrib.framework's checkpoint functions are here"
+        advice = f": tf.contrib was removed from TensorFlow 2 ({left}){instead}"
     elif module == "contrib.framework":
         advice = f": {_FRAMEWORK}"
     elif not module and name in _TOP:

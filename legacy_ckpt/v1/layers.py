@@ -11,11 +11,10 @@ from legacy_ckpt.v1.keras_parts import legacy_keras
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
+    module = legacy_keras("layers", "layers", name)
     try:
-        return getattr(legacy_keras("layers", "layers", name), name)
-    except AttributeError as error:
-        if error.name == name and "tf_keras" in str(error):
-            raise
+        return getattr(module, name)
+    except AttributeError:
         raise gone("layers", name) from None
 
 

@@ -1,13 +1,13 @@
-"""Scaffold, session creators, MonitoredTrainingSession and Supervisor, with this package's Saver as default."""
+"""Scaffold, session creators, MonitoredTrainingSession and Supervisor, over `legacy_ckpt.Saver`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.checkpoint import checkpoint_management
 from tensorflow.python.training import monitored_session, session_manager, supervisor
 from tensorflow.python.training import saver as stock_saver
-from tensorflow.python.checkpoint import checkpoint_management
 
 from legacy_ckpt.management import state
 from legacy_ckpt.saver import Saver
@@ -101,7 +101,9 @@ class Supervisor(supervisor.Supervisor):  # type: ignore[misc]
     """TensorFlow's, whose default saver is a `legacy_ckpt.Saver`."""
 
     _init_saver = rebound(supervisor.Supervisor._init_saver, saver_mod=_savers)
-    _init_session_manager = rebound(supervisor.Supervisor._init_session_manager, session_manager_mod=_managers)
+    _init_session_manager = rebound(
+        supervisor.Supervisor._init_session_manager, session_manager_mod=_managers
+    )
 
 
 __all__ = [

@@ -79,5 +79,28 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    *(name for name in dir(_stock) if not name.startswith("_")),
+    "ChiefSessionCreator",
+    "MonitoredSession",
+    "MonitoredTrainingSession",
+    "Saver",
+    "Scaffold",
+    "SessionManager",
+    "SingularMonitoredSession",
+    "Supervisor",
+    "WorkerSessionCreator",
+    "checkpoint_exists",
+    "checkpoints_iterator",
+    "export_meta_graph",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
+    "import_meta_graph",
+    "init_from_checkpoint",
+    "latest_checkpoint",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
+    "remove_checkpoint",
+    "update_checkpoint_state",
+    "warm_start",
 ]
+__all__ += [name for name in dir(_stock) if not (name.startswith("_") or name in __all__)]

@@ -7,10 +7,10 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from migration.checkpoint import MANIFEST_KEY, Checkpoint
 from migration.convert.layout import Layout, index_of, lay_out
-from migration.convert.manifest import Manifest
 from migration.convert.outputs import SideOf, by_key, kept_names, outputs_of, scalar_string
 from migration.convert.pieces import Output, Stored
 from migration.convert.writing import Progress, fill
@@ -18,11 +18,11 @@ from migration.errors import InputError, Problem, TargetError, UnmappedError
 from migration.formats.object_graph import GRAPH_KEY
 from migration.formats.tensor_bundle import shard_name
 from migration.location import INDEX
+from migration.planning.manifest import Manifest
 from migration.planning.plan import Confidence, Left, Plan, Source
+from migration.planning.savecounter import counted
+from migration.planning.signature import check_source as explain_source
 from migration.storage import Staging, stale_stagings
-
-if TYPE_CHECKING:
-    from migration.checkpoint import Checkpoint
 
 DataMode = Literal["copy", "link"]
 
@@ -66,10 +66,12 @@ def execute(
 
     Raises UnmappedError where the plan leaves anything undecided, PlanError where it was made for other
     tensors, TargetError for a destination that is the source, exists (unless `overwrite`), or cannot
-    be written, and FormatError for damaged bytes. After any error nothing is left behind.
+    be written, and FormatError for damaged bytes. After any error nothing is left behind. The plan's
+    save counter becomes the number at the end of `destination`, where there is one.
     """
     started = time.monotonic()
     prefix = os.fspath(destination)
+    plan = counted(plan, prefix)
     check_decided(plan)
     check_source(plan, source)
     source.check_shards()
@@ -115,9 +117,7 @@ def _list(names: tuple[str, ...]) -> str:
 def check_source(plan: Plan, source: Checkpoint) -> None:
     """Raises PlanError unless the source has just the names, dtypes and shapes that the plan was made for."""
     if dict(plan.source.specs) != dict(source.specs):
-        from migration.planning.plan_file import check_source as explain
-
-        explain(plan, source.specs)
+        explain_source(plan, source.specs)
 
 
 def check_target(prefix: str, source: Checkpoint, *, overwrite: bool) -> list[str]:
@@ -169,8 +169,7 @@ def _all_outputs(
     if graph is not None:
         yield scalar_string(GRAPH_KEY, graph.to_bytes())
     if manifest:
-        made = Manifest.of(plan, source)
-        yield scalar_string(Manifest.KEY, made.to_bytes())
+        yield scalar_string(MANIFEST_KEY, Manifest.of(plan, source.digest, source.read).to_bytes())
 
 
 def _write(

@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
-from crc32c import crc32c as update_crc
-
 from migration.convert.layout import Identity, Layout
 from migration.convert.outputs import SideOf, computed_array, step_arrays
 from migration.convert.pieces import Computed, Piece, Ready, Stored
-from migration.errors import FormatError
-from migration.formats.coding import mask
-from migration.formats.tensor_bundle import check_tensor, encode_tensor
+from migration.formats.located import located
+from migration.formats.tensor_bundle import encode_tensor
+from migration.formats.tensor_checksum import TensorChecksum
 from migration.storage import StagedFile
-from migration.tensors import DType
 
 BLOCK = 4 << 20  # bytes a worker reads at a time; larger ones gain nothing and cost memory
 COMPUTED_AT_ONCE = 512 << 20
@@ -132,37 +129,35 @@ def _follows(first: Stored, size: int, piece: Piece) -> bool:
 
 
 def _check(piece: Stored, raw: memoryview) -> None:
-    where = f"tensor {piece.key!r} of {piece.side.prefix}"
-    if piece.size == piece.entry.size:
-        check_tensor(piece.entry, raw, where)
-    elif mask(update_crc(raw)) != piece.crc32c:
-        raise _corrupt(piece)
+    checksum = _checksum(piece)
+    with located(_where(piece)):
+        checksum.update(raw)
+        checksum.check(piece.crc32c)
 
 
-def _corrupt(piece: Stored) -> FormatError:
-    return FormatError(
-        f"tensor {piece.key!r} of {piece.side.prefix}: the checksum is wrong: the bytes are corrupt, copy the file again"
-    )
+def _checksum(piece: Stored) -> TensorChecksum:
+    """Of a whole tensor, or of the part of one, whose elements are numbers then."""
+    spec = piece.entry.spec
+    return TensorChecksum(spec.dtype, spec.size)
+
+
+def _where(piece: Stored) -> str:
+    return f"tensor {piece.key!r} of {piece.side.prefix}"
 
 
 def _stream_job(file: StagedFile, place: int, piece: Stored) -> Job:
     def job() -> tuple[int, dict[Identity, int]]:
         source = piece.side.shard_file(piece.shard)
-        if piece.entry.spec.dtype in (DType.STRING, DType.VARIANT):
-            raw = source.read(piece.offset, piece.size)  # their checksum is not of the bytes as they lie
-            _check(piece, memoryview(raw))
-            file.write(place, raw)
-            return piece.size, {}
         source.reach(piece.offset, piece.size)
         block = memoryview(bytearray(BLOCK))
-        crc = 0
-        for start in range(0, piece.size, BLOCK):
-            part = block[: min(BLOCK, piece.size - start)]
-            source.read_into(piece.offset + start, part)
-            crc = update_crc(part, crc)
-            file.write(place + start, part)
-        if mask(crc) != piece.crc32c:
-            raise _corrupt(piece)
+        checksum = _checksum(piece)
+        with located(_where(piece)):
+            for start in range(0, piece.size, BLOCK):
+                part = block[: min(BLOCK, piece.size - start)]
+                source.read_into(piece.offset + start, part)
+                checksum.update(part)
+                file.write(place + start, part)
+            checksum.check(piece.crc32c)
         return piece.size, {}
 
     return job

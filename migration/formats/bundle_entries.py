@@ -17,6 +17,7 @@ from migration.tensors import DType, TensorSpec
 BUNDLE_VERSION = 1  # kTensorBundleVersion of tensorflow/core/util/tensor_bundle/tensor_bundle.h
 MAX_RANK = 254  # TensorShape::MaxDimensions of tensorflow/core/framework/tensor_shape.h
 _INT64_LIMIT = 1 << 63
+_POINTER_SIZE = 8  # an element of numpy's object arrays
 _BIG_ENDIAN = 1
 _CORRUPT = "the index is corrupt: copy the file again"
 
@@ -120,7 +121,7 @@ def _sizes(number: int, raw_shape: bytes) -> tuple[TensorSpec, int, int]:
     """
     shape = shape_of(bundle_pb2.Shape.FromString(raw_shape))
     spec = TensorSpec(DType.from_number(number), shape)
-    check_shape(shape, spec.dtype.itemsize or 1)
+    check_size(spec)
     nbytes = spec.nbytes
     if nbytes is not None:
         return spec, nbytes, nbytes
@@ -136,12 +137,13 @@ def shape_of(message: bundle_pb2.Shape) -> tuple[int, ...]:
     return shape
 
 
-def check_shape(shape: tuple[int, ...], itemsize: int) -> None:
+def check_size(spec: TensorSpec) -> None:
     """Raises FormatError for more bytes than 64 bits can count, or more dimensions than TensorFlow has.
 
     Empty dimensions are left out of the count, as numpy does.
     """
-    if len(shape) > MAX_RANK:
-        raise FormatError(f"{len(shape)} dimensions are more than TensorFlow's {MAX_RANK}")
-    if math.prod(size for size in shape if size) * itemsize >= _INT64_LIMIT:
-        raise FormatError(f"shape {list(shape)} is larger than any memory")
+    if len(spec.shape) > MAX_RANK:
+        raise FormatError(f"{len(spec.shape)} dimensions are more than TensorFlow's {MAX_RANK}")
+    itemsize = spec.dtype.itemsize or _POINTER_SIZE
+    if math.prod(size for size in spec.shape if size) * itemsize >= _INT64_LIMIT:
+        raise FormatError(f"shape {list(spec.shape)} is larger than any memory")

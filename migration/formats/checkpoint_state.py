@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from google.protobuf import text_format
 
-from migration.errors import FormatError
+from migration.errors import FormatError, InputError
 from migration.formats.proto import checkpoint_state_pb2
 
 
@@ -44,12 +44,16 @@ class CheckpointState:
         )
 
     def to_text(self) -> str:
-        """The text of the file, as TensorFlow writes it."""
-        return text_format.MessageToString(
-            checkpoint_state_pb2.CheckpointState(
+        """The file's text, as TensorFlow writes it. Raises InputError where a prefix is no Unicode."""
+        try:
+            message = checkpoint_state_pb2.CheckpointState(
                 model_checkpoint_path=self.model_checkpoint_path,
                 all_model_checkpoint_paths=self.all_model_checkpoint_paths,
                 all_model_checkpoint_timestamps=self.all_model_checkpoint_timestamps,
                 last_preserved_timestamp=self.last_preserved_timestamp,
             )
-        )
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{self.model_checkpoint_path!r}: a state file holds Unicode only: rename the checkpoint"
+            ) from None
+        return text_format.MessageToString(message)

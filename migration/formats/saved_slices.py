@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from migration.errors import FormatError, MissingKeyError
-from migration.formats.bundle_entries import check_shape, shape_of
+from migration.formats.bundle_entries import check_size, shape_of
 from migration.formats.located import located
 from migration.formats.proto import bundle_pb2
 from migration.formats.sstable import ByteSource, Table
@@ -91,7 +91,7 @@ class _Gathered:
     def add(self, meta: bundle_pb2.SavedTensorSliceMeta, number: int) -> None:
         for tensor in meta.tensor:
             spec = TensorSpec(DType.from_number(tensor.type), shape_of(tensor.shape))
-            check_shape(spec.shape, spec.dtype.itemsize or 1)
+            check_size(spec)
             if self.specs.setdefault(tensor.name, spec) != spec:
                 raise FormatError(
                     f"tensor {tensor.name!r} is {spec} here and {self.specs[tensor.name]} elsewhere"

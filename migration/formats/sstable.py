@@ -85,7 +85,8 @@ class Table:
         with located(self.name):
             items = decode_block(read_block(self._source, self._handles[number]))
             self._check_place(items, number)
-        self._cached = (number, items)
+        if len(items) > 1:  # the one item of a block is a V1 file's tensor, and large
+            self._cached = (number, items)
         return items
 
     def _check_place(self, items: list[Item], number: int) -> None:

@@ -9,7 +9,7 @@ import cramjam
 
 from migration.errors import FormatError
 from migration.formats.coding import encode_varint, masked_crc32c
-from migration.formats.sstable_blocks import SNAPPY, UNCOMPRESSED, Footer, Handle, Item
+from migration.formats.sstable_blocks import MAX_RESTART_INTERVAL, SNAPPY, UNCOMPRESSED, Footer, Handle, Item
 
 
 def build_table(
@@ -17,10 +17,12 @@ def build_table(
 ) -> bytes:
     """A whole table of the items, whose keys must rise strictly.
 
-    A block is closed once it holds `block_size` bytes; every `restart_interval`-th key stands in full.
-    With `compress`, blocks that snappy makes smaller by an eighth are stored so. Raises FormatError for
-    keys that are duplicate or not sorted.
+    A block is closed once it holds `block_size` bytes; every `restart_interval`-th key (1 to 64) stands in
+    full. With `compress`, blocks that snappy makes smaller by an eighth are stored so. Raises FormatError
+    for keys that are duplicate or not sorted.
     """
+    if not 1 <= restart_interval <= MAX_RESTART_INTERVAL:
+        raise ValueError(f"restart_interval {restart_interval} is not from 1 to {MAX_RESTART_INTERVAL}")
     out = _Blocks(compress=compress)
     index = _Block(restart_interval=1)
     block = _Block(restart_interval)

@@ -117,21 +117,21 @@ class BundleIndex:
                 raise FormatError(
                     f"tensor {key!r} lies in shard {entry.shard} of {num_shards}: it is corrupt"
                 )
-        owned = sum(self._check_slices(key, entry) for key, entry in self.entries.items() if entry.slices)
-        if owned != len(self.slice_entries):
-            stray = next(key for key, extent in self.slice_entries if extent not in self._slices_of(key))
-            raise FormatError(f"a slice of tensor {stray!r} belongs to no entry: the index is corrupt")
+        owned: set[tuple[str, TensorSlice]] = set()
+        for key, entry in self.entries.items():
+            if entry.slices:
+                self._check_slices(key, entry)
+                owned.update((key, extent) for extent in entry.slices)
+        stray = next((name for name in self.slice_entries if name not in owned), None)
+        if stray is not None:
+            raise FormatError(f"a slice of tensor {stray[0]!r} belongs to no entry: the index is corrupt")
 
-    def _slices_of(self, key: str) -> tuple[TensorSlice, ...]:
-        return self.entries[key].slices if key in self.entries else ()
-
-    def _check_slices(self, key: str, entry: BundleEntry) -> int:
-        """How many slices the tensor has. Raises FormatError unless all are there and make up the whole."""
+    def _check_slices(self, key: str, entry: BundleEntry) -> None:
+        """Raises FormatError unless all slices of the tensor are there and make up the whole."""
         with located(f"tensor {key!r}"):
             check_cover(entry.slices, entry.spec.shape)
             for extent in entry.slices:
                 self._check_slice(extent, entry, self.slice_entries.get((key, extent)))
-        return len(set(entry.slices))
 
     def _check_slice(self, extent: TensorSlice, whole: BundleEntry, part: BundleEntry | None) -> None:
         if part is None:
@@ -150,10 +150,14 @@ class BundleIndex:
         for (key, _), entry in self.slice_entries.items():
             yield key, entry
 
+    def shards(self) -> tuple[int, ...]:
+        """The numbers of the shards that hold a tensor, rising; an index may tell of more than it uses."""
+        return tuple(sorted({entry.shard for _, entry in self.placed()}))
+
     def check_shards(self, sizes: Mapping[int, int]) -> None:
         """Raises FormatError where an entry lies outside its shard.
 
-        `sizes` gives the bytes of each shard that exists, by its number.
+        `sizes` gives the bytes of each shard that exists, by its number; those of `shards()` are enough.
         """
         needs: dict[int, tuple[int, str]] = {}
         for key, entry in self.placed():
@@ -175,7 +179,9 @@ class BundleIndex:
         self.check()
         odd = next((key for key in self.entries if not key or key[0] == "\0"), None)
         if odd is not None:
-            raise FormatError(f"{odd!r} cannot be a tensor's key: it would be read as the header's or a slice's")
+            raise FormatError(
+                f"{odd!r} cannot be a tensor's key: it would be read as the header's or a slice's"
+            )
         items = [(_HEADER_KEY, self.header.to_bytes())]
         items += ((encode_key(key), entry.to_bytes()) for key, entry in self.entries.items())
         items += (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from migration.errors import FormatError
-from migration.formats.bundle_entries import check_shape, shape_of
+from migration.formats.bundle_entries import check_size, shape_of
 from migration.formats.proto import bundle_pb2
 from migration.formats.tensor_bytes import Array, check_rank, string_array
 from migration.tensors import DType, TensorSpec
@@ -55,7 +55,7 @@ def decode_tensor_proto(message: bundle_pb2.Tensor, spec: TensorSpec) -> Array:
     No values at all are zeros (or empty strings), as in TensorFlow. Raises FormatError where there are more
     values than elements, content of another size, or values that the dtype cannot hold.
     """
-    check_shape(spec.shape, spec.dtype.itemsize or 1)
+    check_size(spec)
     check_rank(spec.shape)
     if message.tensor_content:
         return _from_content(message.tensor_content, spec)

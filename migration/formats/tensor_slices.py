@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from migration.errors import FormatError
 from migration.formats.coding import (
@@ -130,6 +131,12 @@ def check_cover(slices: Iterable[TensorSlice], shape: tuple[int, ...]) -> None:
 def _polynomial(box: TensorSlice) -> int:
     value = 1
     for axis, (start, length) in enumerate(zip(box.starts, box.lengths, strict=True)):
-        point = pow(3, 1_000_003 + axis, _PRIME) + 5  # any fixed point without structure serves
-        value = value * (pow(point, start + (length or 0), _PRIME) - pow(point, start, _PRIME)) % _PRIME
+        value = value * (_power(axis, start + (length or 0)) - _power(axis, start)) % _PRIME
     return value
+
+
+@lru_cache(maxsize=4096)
+def _power(axis: int, exponent: int) -> int:
+    """A power of the point at which the axis' polynomial is taken; parts share their bounds."""
+    point = pow(3, 1_000_003 + axis, _PRIME) + 5  # any fixed point without structure serves
+    return pow(point, exponent, _PRIME)

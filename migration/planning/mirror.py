@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from migration.planning.plan import Plan, Source, SourceSignature, Step
+from migration.planning.plan import Left, Plan, Source, SourceSignature, Step
 from migration.planning.savecounter import save_counter_step
 from migration.planning.tree import Path, Tree
 from migration.tensors import TensorSpec
@@ -47,24 +47,28 @@ class Roles:
     averages: Mapping[str, str] | None = None
 
 
-def mirror(signature: SourceSignature, roles: Roles) -> Plan:
-    """The plan that puts every tensor of a name-based source at the path that its name spells."""
+def mirror(signature: SourceSignature, roles: Roles, renamed: Mapping[str, str], dropped: Mapping[str, str]) -> Plan:
+    """The plan that puts every tensor of a name-based source at the path that its name spells.
+
+    `renamed` gives names other spellings first; `dropped` says which are left out, and why.
+    """
     specs = signature.specs
     tree = Tree()
     special = {slot.key for slot in roles.slots} | {scalar.key for scalar in roles.scalars} | set(roles.averages or ())
-    plain = [name for name in specs if name not in special]
-    places = _places(plain)
+    plain = [name for name in specs if name not in special and name not in dropped]
+    places = _places(plain, renamed)
     top = {path[0] for path in places.values()}
     steps = [_step(specs, name, tree.variable(places[name], name), "name scope", places[name]) for name in plain]
     steps += _averages(tree, specs, roles.averages or {}, _free(AVERAGES, top))
     steps += _optimizers(tree, specs, roles, places, top)
     steps.append(save_counter_step(tree.variable((SAVE_COUNTER,), SAVE_COUNTER)))
-    return Plan(to="object", source=signature, steps=tuple(steps), graph=tree.graph())
+    drops = tuple(Left(key=name, spec=specs[name], reason=why) for name, why in dropped.items())
+    return Plan(to="object", source=signature, steps=tuple(steps), drops=drops, graph=tree.graph())
 
 
-def _places(names: Iterable[str]) -> dict[str, Path]:
+def _places(names: Iterable[str], renamed: Mapping[str, str]) -> dict[str, Path]:
     """A path for each name, no two alike, none the beginning of another."""
-    paths = {name: tuple(name.split("/")) for name in names}
+    paths = {name: tuple(renamed.get(name, name).split("/")) for name in names}
     scopes = {path[:end] for path in paths.values() for end in range(1, len(path))}
     taken = set(paths.values()) | scopes | {(SAVE_COUNTER,)}
     found: dict[str, Path] = {}
@@ -91,7 +95,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _averages(tree: Tree, specs: Mapping[str, TensorSpec], averages: Mapping[str, str], root: str) -> list[Step]:
-    places = _places(averages.values())
+    places = _places(averages.values(), {})
     return [
         _step(specs, shadow, tree.variable((root, *places[name]), shadow), "moving average", (root, *places[name]))
         for shadow, name in averages.items()

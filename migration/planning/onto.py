@@ -79,8 +79,20 @@ def step_for(target: Target, candidate: Candidate, transforms: tuple[Transform, 
 
 
 def by_full_name(claims: Claims) -> None:
-    """Pair what has one and the same full name on both sides, and the same shape."""
+    """Pair what has one and the same full name on both sides, and the same shape.
+
+    Keras 3 puts the model's name before every variable of a model: where all free targets share such a
+    scope, names are compared below it too.
+    """
     _by_name(claims, lambda target: (plain_name(target.full_name),), "full name")
+    scopes = {target.full_name.partition("/")[0] for target in claims.free_targets()}
+    if len(scopes) == 1:
+        (scope,) = scopes
+        _by_name(
+            claims,
+            lambda target: (plain_name(target.full_name).removeprefix(f"{scope}/"),),
+            f"full name below the scope {scope!r}",
+        )
 
 
 def by_path(claims: Claims) -> None:
@@ -196,14 +208,12 @@ def _own_of_template(target: Target) -> str:
 
 def left_targets(targets: Sequence[Target], candidates: Sequence[Candidate]) -> tuple[Left, ...]:
     """Targets that get nothing, each with the nearest unused candidates."""
-    from migration.planning.suggest import nearest
-
-    specs = {candidate.name: candidate.spec for candidate in candidates}
+    near = _Near({candidate.name: candidate.spec for candidate in candidates})
     return tuple(
         Left(
             key=target.key,
             spec=target.spec,
-            nearest=tuple(_shown(nearest(_spoken(target), specs, target.spec), specs)),
+            nearest=near(_spoken(target), target.spec),
             paths=target.paths,
             full_name=target.full_name,
         )
@@ -213,15 +223,9 @@ def left_targets(targets: Sequence[Target], candidates: Sequence[Candidate]) -> 
 
 def left_candidates(candidates: Sequence[Candidate], targets: Sequence[Target]) -> tuple[Left, ...]:
     """Candidates that go nowhere, each with the nearest unfilled targets."""
-    from migration.planning.suggest import nearest
-
-    specs = {_spoken(target): target.spec for target in targets}
+    near = _Near({_spoken(target): target.spec for target in targets})
     return tuple(
-        Left(
-            key=candidate.name,
-            spec=candidate.spec,
-            nearest=tuple(_shown(nearest(candidate.name, specs, candidate.spec), specs)),
-        )
+        Left(key=candidate.name, spec=candidate.spec, nearest=near(candidate.name, candidate.spec))
         for candidate in candidates
     )
 
@@ -230,5 +234,12 @@ def _spoken(target: Target) -> str:
     return target.paths[0] if target.paths else target.full_name or target.key
 
 
-def _shown(names: Sequence[str], specs: Mapping[str, TensorSpec]) -> list[str]:
-    return [f"{name} {specs[name]}" for name in names]
+class _Near:
+    def __init__(self, specs: Mapping[str, TensorSpec]) -> None:
+        from migration.planning.suggest import NameIndex
+
+        self._specs = specs
+        self._index = NameIndex(specs)
+
+    def __call__(self, name: str, spec: TensorSpec) -> tuple[str, ...]:
+        return tuple(f"{near} {self._specs[near]}" for near in self._index.nearest(name, spec))

@@ -34,7 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What goes where. `unused` and `unfilled` are left-overs that nobody decided about; `drops` were decided."""
+    """What goes where.
+
+    `unused` and `unfilled` are left-overs that nobody decided about; `drops` were decided.
+    """
 
     to: Direction
     source: SourceSignature

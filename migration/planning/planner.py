@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint
@@ -50,11 +49,19 @@ def make_plan(
     if to == "rename":
         plan = to_renamed(source, mapping, rules)
     elif to == "name":
-        plan = to_names(source, template, mapping, rules, options)
+        plan = to_names(source, _name_based(template), mapping, rules, options)
     elif to != "object":
         raise InputError(f"to={to!r}: say 'object', 'name' or 'rename'")
     elif template is not None:
         plan = onto_template(source, Template.of(template), mapping, rules, options)
     else:
         plan = without_template(source, mapping, rules, options)
-    return replace(counted(plan, source.prefix), source=plan.source)
+    return counted(plan, source.prefix)
+
+
+def _name_based(template: Openable | Writable | Template | None) -> Checkpoint | None:
+    if template is None or isinstance(template, Checkpoint):
+        return template
+    if isinstance(template, (str, os.PathLike)):
+        return Checkpoint.open(template)
+    raise InputError("the way back takes its names from a name-based checkpoint or its path, not from an object")

@@ -1,11 +1,4 @@
-"""The way back of a plan's steps.
-
-Each tensor of the source is looked for in the tensors that were made of it. A use is the chain of
-transforms that the tensor went through on its way into one step's tensor: a join (concat, stack)
-counts as the shared way of its inputs, and is undone by a split. A chain of invertible transforms
-gives the tensor back alone; chains that take parts (split, unstack, slice) give it back together, if
-the parts cover it.
-"""
+"""The way back of a plan's steps: one step for each tensor of the source that the result still holds."""
 
 from __future__ import annotations
 
@@ -13,17 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from migration.formats.tensor_bundle import TensorSlice
-from migration.planning.steps import Confidence, Left, Source, SourceSignature, Step
-from migration.planning.transforms import (
-    Concat,
-    Constant,
-    Slice,
-    Split,
-    Stack,
-    Transform,
-    TransformError,
-    Unstack,
-)
+from migration.planning.recovery import Made, Use, uses_of, way_back
+from migration.planning.steps import Confidence, Left, SourceSignature, Step
+from migration.planning.transforms import Constant
 from migration.tensors import TensorSpec
 
 MOST_NAMED = 5  # keys that a note lists before it counts the rest
@@ -41,54 +26,21 @@ class WayBack:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One transform of a use's chain: the tensors that go in, the undoing at this input, if any."""
-
-    transform: Transform
-    spec: TensorSpec  # of the input that the chain follows
-    back: Transform | None
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A way from a source tensor into a step's tensor."""
-
-    step: Step
-    links: tuple[Link, ...]
-
-    def rest(self) -> Use:
-        """The way from behind the first transform on."""
-        return Use(self.step, self.links[1:])
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """How a tensor of the source comes back: the step's sources and transforms."""
-
-    sources: tuple[Source, ...]
-    transforms: tuple[Transform, ...]
-    exact: bool
-
-    def then(self, transform: Transform) -> Made:
-        """The same, with one more transform behind it."""
-        return Made(self.sources, (*self.transforms, transform), self.exact and transform.exact)
-
-
 def reverse_steps(source: SourceSignature, steps: Sequence[Step], left: Iterable[Left]) -> WayBack:
     """The way back of `steps`, that were made for `source` and left `left` of it behind."""
-    uses = _uses(source.specs, steps)
+    uses = uses_of(source.specs, steps)
+    confidences = {step.target: step.confidence for step in steps}
     partitions = _stored_partitions(source, steps)
     why = {item.key: item.reason or "no step took it along" for item in left}
     back: list[Step] = []
     unfilled: list[Left] = []
     rounded: list[str] = []
     for key, spec in source.specs.items():
-        made = _best(uses.get(key, []), spec)
+        made = way_back(uses.get(key, []))
         if made is None:
             unfilled.append(Left(key=key, spec=spec, reason=_reason(key, uses, why)))
             continue
-        back.append(_step_back(key, spec, made, uses[key], source, partitions))
+        back.append(_step_back(key, made, confidences, source, partitions))
         if not made.exact:
             rounded.append(key)
     drops = _drops(steps, back)
@@ -102,51 +54,85 @@ def reverse_steps(source: SourceSignature, steps: Sequence[Step], left: Iterable
     )
 
 
-def _uses(specs: Mapping[str, TensorSpec], steps: Sequence[Step]) -> dict[str, list[Use]]:
-    """For each source key the ways it takes, in the order of the steps."""
-    found: dict[str, list[Use]] = {}
+def _step_back(
+    key: str,
+    made: Made,
+    confidences: Mapping[str, Confidence],
+    source: SourceSignature,
+    stored: Mapping[str, tuple[TensorSlice, ...]],
+) -> Step:
+    step = Step(
+        target=key,
+        spec=source.specs[key],
+        sources=made.sources,
+        transforms=made.transforms,
+        origin="way back",
+        confidence=max((confidences[part.key] for part in made.sources), key=_ORDER.index),
+    )
+    wanted = tuple(source.partitions.get(key, ()))
+    kept = tuple(stored.get(made.sources[0].key, ())) if step.is_plain else ()
+    return step if wanted == kept else replace(step, partitions=wanted)
+
+
+_ORDER = [Confidence.CERTAIN, Confidence.LIKELY, Confidence.UNDECIDED]
+
+
+def _stored_partitions(source: SourceSignature, steps: Sequence[Step]) -> dict[str, tuple[TensorSlice, ...]]:
+    """The slices in which the result stores its tensors, where it does."""
+    found: dict[str, tuple[TensorSlice, ...]] = {}
     for step in steps:
-        for key, links in _chains(specs, step):
-            found.setdefault(key, []).append(Use(step, links))
+        slices = step.partitions
+        if slices is None and step.is_plain:
+            slices = source.partitions.get(step.sources[0].key)
+        if slices:
+            found[step.target] = tuple(slices)
     return found
 
 
-def _chains(specs: Mapping[str, TensorSpec], step: Step) -> Iterable[tuple[str, tuple[Link, ...]]]:
-    """Each source of the step that lies in the source checkpoint, with its chain into the tensor."""
-    if not step.sources or any(source.template for source in step.sources):
-        return _template_chains(specs, step)
-    try:
-        heads = [_unary_links(source.transforms, specs[source.key]) for source in step.sources]
-        return _joined_chains(step, heads)
-    except (KeyError, TransformError):
-        return ()  # a step that does not fit its own source gives nothing back
+def _reason(key: str, uses: Mapping[str, Sequence[Use]], left: Mapping[str, str]) -> str:
+    """Why a tensor does not come back."""
+    if key not in uses:
+        return f"not in the result: {left.get(key, 'no step took it along')}"
+    for use in uses[key]:
+        for link in use.links:
+            if link.back is None:
+                return f"{use.step.target} holds a part or a change of it that {link.transform.name} made"
+    return "the tensors made of it do not give it back"
 
 
-def _template_chains(specs: Mapping[str, TensorSpec], step: Step) -> Iterable[tuple[str, tuple[Link, ...]]]:
-    """A step that mixes in tensors of the template: what the template's are is known from the result alone."""
-    return ()
+def _drops(steps: Sequence[Step], back: Sequence[Step]) -> tuple[Left, ...]:
+    """What the result holds and the way back does not read."""
+    read = {source.key for step in back for source in step.sources}
+    return tuple(
+        Left(key=step.target, spec=step.spec, reason=_why_dropped(step))
+        for step in steps
+        if step.target not in read
+    )
 
 
-def _unary_links(transforms: Sequence[Transform], spec: TensorSpec) -> tuple[tuple[Link, ...], TensorSpec]:
-    links: list[Link] = []
-    for transform in transforms:
-        links.append(Link(transform, spec, transform.inverse((spec,))))
-        spec = transform.output((spec,))
-    return tuple(links), spec
+def _why_dropped(step: Step) -> str:
+    if any(isinstance(transform, Constant) for transform in step.transforms):
+        return "a constant of the plan"
+    if step.sources and all(source.template for source in step.sources):
+        return "came from the template"
+    if not step.sources:
+        return "was undecided"
+    keys = ", ".join(source.key for source in step.sources if not source.template)
+    return f"made of {keys}, which other tensors give back or nothing does"
 
 
-def _joined_chains(
-    step: Step, heads: Sequence[tuple[tuple[Link, ...], TensorSpec]]
-) -> list[tuple[str, tuple[Link, ...]]]:
-    keys = [source.key for source in step.sources]
-    if len(heads) == 1:
-        tail, _ = _unary_links(step.transforms, heads[0][1])
-        return [(keys[0], heads[0][0] + tail)]
-    inputs = tuple(spec for _, spec in heads)
-    join = step.transforms[0]
-    backs = join.undo(inputs) or (None,) * len(inputs)
-    tail, _ = _unary_links(step.transforms[1:], join.output(inputs))
-    return [
-        (key, (*links, Link(join, spec, back), *tail))
-        for key, (links, spec), back in zip(keys, heads, backs, strict=True)
+def _notes(rounded: Sequence[str], drops: Sequence[Left]) -> tuple[str, ...]:
+    notes: list[str] = []
+    if rounded:
+        notes.append(f"up to rounding (1 ulp), not bit for bit, come back: {_listed(rounded)}")
+    vanishing = [
+        item.key for item in drops if item.reason in ("a constant of the plan", "came from the template")
     ]
+    if vanishing:
+        notes.append(f"constants and tensors of the template have no way back: {_listed(vanishing)}")
+    return tuple(notes)
+
+
+def _listed(keys: Sequence[str]) -> str:
+    shown = ", ".join(keys[:MOST_NAMED])
+    return shown if len(keys) <= MOST_NAMED else f"{shown} and {len(keys) - MOST_NAMED} more"

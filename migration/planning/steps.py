@@ -25,7 +25,7 @@ class Confidence(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One tensor that a step reads: of the source checkpoint, or of the template, and what it undergoes first."""
+    """One tensor that a step reads, and what it undergoes first: the source's, or the template's."""
 
     key: str
     transforms: tuple[Transform, ...] = ()
@@ -46,7 +46,9 @@ class Step:
     spec: TensorSpec
     sources: tuple[Source, ...] = ()
     transforms: tuple[Transform, ...] = ()
-    origin: str = "mapping"  # mapping, rule, full name, path, slot, cell, matching, constant, template, name scope ...
+    origin: str = (
+        "mapping"  # mapping, rule, full name, path, slot, cell, matching, constant, template, name scope ...
+    )
     reason: str = ""
     confidence: Confidence = Confidence.CERTAIN
     candidates: tuple[str, ...] = ()

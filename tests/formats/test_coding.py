@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +88,9 @@ def test_mask_has_an_inverse(crc: int) -> None:
 
 
 # From the slice key in a file that TensorFlow wrote: name "emb/table", 2 dimensions, 0..4 and 0..2.
-@pytest.mark.parametrize(("value", "raw"), [(0, "80"), (1, "81"), (2, "82"), (-1, "7f"), (63, "bf"), (64, "c040")])
+@pytest.mark.parametrize(
+    ("value", "raw"), [(0, "80"), (1, "81"), (2, "82"), (-1, "7f"), (63, "bf"), (64, "c040")]
+)
 def test_ordered_signed_bytes(value: int, raw: str) -> None:
     assert encode_ordered_signed(value).hex() == raw
 
@@ -123,30 +128,32 @@ def test_ordered_strings_sort_as_strings(left: bytes, right: bytes) -> None:
     assert (left < right) == (encode_ordered_string(left) < encode_ordered_string(right))
 
 
-@given(INT64, UINT64, ESCAPABLE)
-def test_ordered_code_cut_anywhere_is_told(signed: int, number: int, string: bytes) -> None:
-    coded = [
-        (encode_ordered_signed(signed), decode_ordered_signed),
-        (encode_ordered_number(number), decode_ordered_number),
-        (encode_ordered_string(string), decode_ordered_string),
-    ]
-    for raw, decode in coded:
-        for cut in range(len(raw)):
-            with pytest.raises(FormatError):
-                decode(raw[:cut], 0)
+CODES: dict[
+    str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Callable[[bytes, int], tuple[Any, int]]]
+] = {
+    "number": (UINT64, encode_ordered_number, decode_ordered_number),
+    "signed": (INT64, encode_ordered_signed, decode_ordered_signed),
+    "string": (ESCAPABLE, encode_ordered_string, decode_ordered_string),
+}
 
 
-@given(st.binary(max_size=14))
-def test_ordered_code_has_one_spelling_of_each_value(raw: bytes) -> None:
+@pytest.mark.parametrize("code", CODES)
+@given(values=st.data())
+def test_ordered_code_cut_anywhere_is_told(code: str, values: st.DataObject) -> None:
+    strategy, encode, decode = CODES[code]
+    raw = encode(values.draw(strategy))
+    for cut in range(len(raw)):
+        with pytest.raises(FormatError):
+            decode(raw[:cut], 0)
+
+
+@pytest.mark.parametrize("code", CODES)
+@given(raw=st.binary(max_size=14))
+def test_ordered_code_has_one_spelling_of_each_value(code: str, raw: bytes) -> None:
     """Any bytes either are told, or are just what encoding the value gives."""
-    pairs = [
-        (decode_ordered_signed, encode_ordered_signed),
-        (decode_ordered_number, encode_ordered_number),
-        (decode_ordered_string, encode_ordered_string),
-    ]
-    for decode, encode in pairs:
-        try:
-            value, end = decode(raw, 0)  # type: ignore[operator]
-        except FormatError:
-            continue
-        assert encode(value) == raw[:end]  # type: ignore[operator]
+    _, encode, decode = CODES[code]
+    try:
+        value, end = decode(raw, 0)
+    except FormatError:
+        return
+    assert encode(value) == raw[:end]

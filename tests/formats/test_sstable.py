@@ -39,7 +39,9 @@ def read_all(raw: bytes) -> list[tuple[bytes, bytes]]:
     return list(Table.open(BytesSource(raw), "t.index").items())
 
 
-def assemble(blocks: list[bytes], index: list[tuple[bytes, Handle]] | None, kind: int = UNCOMPRESSED) -> bytes:
+def assemble(
+    blocks: list[bytes], index: list[tuple[bytes, Handle]] | None, kind: int = UNCOMPRESSED
+) -> bytes:
     """A table of the given data block contents, every crc right."""
     out = b""
 
@@ -185,6 +187,25 @@ def snappy_of(claimed: int) -> bytes:
 def test_a_wrong_block_with_a_right_crc_is_told(content: bytes, kind: int, told: str) -> None:
     with pytest.raises(FormatError, match=told):
         read_all(assemble([content], None, kind))
+
+
+def test_keys_that_borrow_without_end_are_told() -> None:
+    """Each key is one byte longer than the last: 100 kB of them would be 500 MB."""
+    block = b"".join(encode_varint(number) + b"\x01\x00a" for number in range(30_000))
+    with pytest.raises(FormatError, match="past its block"):
+        read_all(assemble([block + struct.pack("<II", 0, 1)], None))
+
+
+@pytest.mark.parametrize("interval", [1, 64])
+def test_the_guard_lets_long_shared_keys_pass(interval: int) -> None:
+    items = [(b"a/long/scope" * 300 + b"%05d" % number, b"") for number in range(500)]
+    assert read_all(build_table(items, restart_interval=interval)) == items
+
+
+@pytest.mark.parametrize("interval", [0, 65])
+def test_other_intervals_are_refused(interval: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to 64"):
+        build_table([], restart_interval=interval)
 
 
 def test_the_snappy_guard_lets_the_densest_block_pass() -> None:

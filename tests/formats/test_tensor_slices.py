@@ -72,7 +72,9 @@ def test_resolving_fills_in_the_whole_dimensions() -> None:
     extent = TensorSlice((2, 0), (3, None))
     assert extent.resolved((5, 7)) == TensorSlice((2, 0), (3, 7))
     assert extent.shape((5, 7)) == (3, 7)
-    assert np.arange(35).reshape(5, 7)[extent.index((5, 7))].tolist() == np.arange(14, 35).reshape(3, 7).tolist()
+    assert (
+        np.arange(35).reshape(5, 7)[extent.index((5, 7))].tolist() == np.arange(14, 35).reshape(3, 7).tolist()
+    )
     assert str(extent) == "2,3:-"
 
 
@@ -97,7 +99,9 @@ def test_a_grid_covers(shape: tuple[int, ...], parts: int, random: object) -> No
 
 
 BOXES = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=5
+    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)),
+    min_size=1,
+    max_size=5,
 )
 
 

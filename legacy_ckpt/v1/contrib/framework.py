@@ -61,7 +61,9 @@ def get_variables_to_restore(
     for name, scopes in (("include", include), ("exclude", exclude)):
         if scopes is not None and not isinstance(scopes, (list, tuple)):
             raise TypeError(f"{name} is provided but is not a list or a tuple.")
-    chosen = get_variables() if include is None else [each for scope in include for each in get_variables(scope)]
+    chosen = (
+        get_variables() if include is None else [each for scope in include for each in get_variables(scope)]
+    )
     excluded = {id(each) for scope in exclude or () for each in get_variables(scope)}
     return [each for each in chosen if id(each) not in excluded]
 
@@ -93,7 +95,9 @@ def assign_from_values(var_names_to_values: Mapping[str, Any]) -> tuple[Any, dic
     by_name = {each.op.name: each for each in _v1.global_variables()}
     unknown = sorted(set(var_names_to_values) - set(by_name))
     if unknown:
-        raise ValueError(f"Variable {', '.join(unknown)} wasn't found: the graph has no variable of that name")
+        raise ValueError(
+            f"Variable {', '.join(unknown)} wasn't found: the graph has no variable of that name"
+        )
     return _assignment([(by_name[name], value) for name, value in var_names_to_values.items()])
 
 
@@ -147,7 +151,9 @@ def assign_from_checkpoint_fn(
         for name in (name for name in grouped if not reader.has_tensor(name)):
             _v1.logging.warning("Variable %s missing in checkpoint %s", name, path)
         chosen = {
-            name: each[0] if len(each) == 1 else each for name, each in grouped.items() if reader.has_tensor(name)
+            name: each[0] if len(each) == 1 else each
+            for name, each in grouped.items()
+            if reader.has_tensor(name)
         }
     if not chosen:
         _v1.logging.warning("No Variables to restore")
@@ -184,7 +190,10 @@ def _part(name: str, variable: Any, value: Any) -> Any:
         return _fitted(name, value, variable.shape.as_list())
     whole = _fitted(name, value, list(extent.full_shape))
     return whole[
-        tuple(slice(start, start + size) for start, size in zip(extent.var_offset, extent.var_shape, strict=True))
+        tuple(
+            slice(start, start + size)
+            for start, size in zip(extent.var_offset, extent.var_shape, strict=True)
+        )
     ]
 
 
@@ -193,7 +202,8 @@ def _fitted(name: str, value: Any, shape: list[int]) -> Any:
         return value.reshape(shape)
     except ValueError:
         raise ValueError(
-            f"Total size of new array must be unchanged for {name} lh_shape: [{value.shape}], rh_shape: [{shape}]"
+            f"Total size of new array must be unchanged for {name} "
+            f"lh_shape: [{value.shape}], rh_shape: [{shape}]"
         ) from None
 
 

@@ -12,8 +12,11 @@ from migration.planning.cells.names import Kind
 NEW_INPUT, FORGET_GATE = 1, 2  # places in i, j, f, o
 _SUMS = frozenset({"BiasAdd", "Add", "AddV2"})
 _SPLITS = frozenset({"Split", "SplitV"})
-_BLOCKS = frozenset({"LSTMBlockCell", "BlockLSTM"})  # one op a step, or for all steps; the constant is an attribute
-_ACTIVATIONS = frozenset("Tanh Relu Relu6 Elu Selu Sigmoid Softsign Softplus LeakyRelu".split())
+_JOINS = frozenset(
+    {"Concat", "ConcatV2"}
+)  # the parts of a partitioned variable are read as one through these
+_BLOCKS = frozenset({"LSTMBlockCell", "BlockLSTM"})  # for one step, or for all; the constant is an attribute
+_ACTIVATIONS = frozenset({"Tanh", "Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Softsign", "Softplus"})
 _MOST_READS = 4096  # ops that read one bias: a long static_rnn has a few for each time step
 
 
@@ -34,20 +37,21 @@ def evidence(meta: MetaGraph | None, bias_keys: tuple[str, ...]) -> Evidence:
     if meta is None:
         return NOTHING
     for key in bias_keys:
-        for variable in _variables(meta, key):
-            for reader in _readers(meta, variable):
+        for variable in variables_of(meta, key):
+            for reader in readers(meta, variable):
                 found = _of_reader(meta, reader)
                 if found is not None:
                     return found
     return NOTHING
 
 
-def _variables(meta: MetaGraph, key: str) -> tuple[str, ...]:
+def variables_of(meta: MetaGraph, key: str) -> tuple[str, ...]:
+    """The op names of the variables that are saved under a key; the key where no saver knows it."""
     saved = meta.saved.get(key)
     return tuple(part.variable for part in saved) if saved else (key,)
 
 
-def _readers(meta: MetaGraph, variable: str) -> Iterator[GraphNode]:
+def readers(meta: MetaGraph, variable: str) -> Iterator[GraphNode]:
     """The ops that take a variable's value, reads and casts left behind."""
     waiting = [variable]
     seen: set[str] = set()
@@ -57,7 +61,7 @@ def _readers(meta: MetaGraph, variable: str) -> Iterator[GraphNode]:
             if reader.name in seen:
                 continue
             seen.add(reader.name)
-            if reader.op in TRANSPARENT_OPS:
+            if reader.op in TRANSPARENT_OPS or reader.op in _JOINS:
                 waiting.append(reader.name)
             else:
                 yield reader
@@ -76,9 +80,9 @@ def _of_reader(meta: MetaGraph, reader: GraphNode) -> Evidence | None:
                 activation=_activation(meta, f"{taker.name}:{NEW_INPUT}"),
             )
     activation = _activation(meta, reader.name)
-    product = [meta.node(tensor) for tensor in reader.inputs]
-    if activation and any(node is not None and _joins_state(meta, node) for node in product):
-        return Evidence(kind="RNN", activation=activation)
+    products = [meta.node(tensor) for tensor in reader.inputs]
+    if activation and any(node is not None and _joins_state(meta, node) for node in products):
+        return Evidence(kind="RNN", activation=activation)  # or a GRU's candidate, whose names tell it
     return None
 
 
@@ -87,7 +91,7 @@ def _joins_state(meta: MetaGraph, product: GraphNode) -> bool:
     if product.op != "MatMul":
         return False
     left = meta.node(product.inputs[0])
-    return left is not None and left.op in ("Concat", "ConcatV2") and len(left.inputs) == 3
+    return left is not None and left.op in _JOINS and len(left.inputs) == 3
 
 
 def _forget_bias(meta: MetaGraph, split: GraphNode) -> float | None:

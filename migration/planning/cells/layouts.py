@@ -49,7 +49,9 @@ def made(name: str, pieces: Sequence[Piece], transforms: tuple[Transform, ...], 
     specs: list[TensorSpec] = []
     for stored, own in pieces:
         (source,) = stored.sources
-        sources.append(Source(key=source.key, transforms=(*source.transforms, *own), template=source.template))
+        sources.append(
+            Source(key=source.key, transforms=(*source.transforms, *own), template=source.template)
+        )
         specs.append(output_of(own, (stored.spec,)))
     return Candidate(
         name=name,

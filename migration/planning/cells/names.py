@@ -50,6 +50,9 @@ _MOST_COMPONENTS = max(suffix.count("/") for suffix in _SUFFIXES)
 _OTHER_CELLS = re.compile(
     r"phased|glstm|conv|nas_cell|ugrnn|intersection|coupled|grid|time_freq|timefreq|sru|indrnn|attention"
 )
+_OTHER_SCOPES = re.compile(
+    r"glstm|phased_lstm|grid_lstm|time_freq"
+)  # cells that keep kernels in scopes of their own
 _NOT_A_CELL = re.compile(r"dense|logits|softmax|projection|output|embed|attention|layer_norm|batch|fc\d*$")
 
 
@@ -64,7 +67,7 @@ def part_of(name: str) -> tuple[str, str] | None:
 
 
 def snake(component: str) -> str:
-    """A scope component in the spelling of TensorFlow 1.x, its number cut off: BasicLSTMCell_1 -> basic_lstm_cell."""
+    """A scope component as TensorFlow 1.x spells it, without its number: BasicLSTMCell_1, basic_lstm_cell."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", component)
     return re.sub(r"[_-]?\d+$", "", spaced.lower()) or component
 
@@ -76,7 +79,7 @@ def kind_of(scope: str) -> Kind | Literal["other", "any", ""]:
     says nothing more, "" no cell.
     """
     tail = snake(scope.rpartition("/")[2])
-    if _OTHER_CELLS.search(tail):
+    if _OTHER_CELLS.search(tail) or _OTHER_SCOPES.search(scope.lower()):
         return "other"
     if "lstm" in tail:
         return "LSTM"

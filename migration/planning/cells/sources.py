@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from migration.formats.meta_graph import MetaGraph
 from migration.planning.candidates import Candidate
 from migration.planning.cells import layouts
-from migration.planning.cells.evidence import Evidence, evidence
+from migration.planning.cells.evidence import NOTHING, Evidence, evidence
 from migration.planning.cells.layouts import Roles
 from migration.planning.cells.names import Direction, Kind, direction_of, kind_of, part_of
 from migration.planning.options import Options
 
+Shapes: TypeAlias = frozenset[tuple[str, int, int]]  # (kind, inputs, units)
+
 TF1_FORGET_BIAS = 1.0  # the default of BasicLSTMCell, LSTMCell, LayerNormBasicLSTMCell and the block cells
 _GRU = frozenset({"gates_kernel", "gates_bias", "candidate_kernel", "candidate_bias"})
 _CUDNN_GRU = frozenset(
-    "gates_kernel gates_bias candidate_input_kernel candidate_hidden_kernel"
-    " candidate_input_bias candidate_hidden_bias".split()
+    {
+        "gates_kernel",
+        "gates_bias",
+        "candidate_input_kernel",
+        "candidate_hidden_kernel",
+        "candidate_input_bias",
+        "candidate_hidden_bias",
+    }
 )
 
 
@@ -46,7 +55,7 @@ class SourceCell:
 
 
 def source_cells(
-    candidates: Sequence[Candidate], meta: MetaGraph | None, options: Options, shapes: frozenset[object]
+    candidates: Sequence[Candidate], meta: MetaGraph | None, options: Options, shapes: Shapes
 ) -> tuple[SourceCell, ...]:
     """The cells among the candidates, in their order.
 
@@ -77,12 +86,12 @@ def _cell(
     parts: Mapping[str, Candidate],
     meta: MetaGraph | None,
     options: Options,
-    shapes: frozenset[object],
+    shapes: Shapes,
 ) -> SourceCell | None:
     if set(parts) >= _CUDNN_GRU:
-        return _gru(scope, parts, cudnn=True)
+        return _gru(scope, parts, meta, cudnn=True)
     if set(parts) >= _GRU:
-        return _gru(scope, parts, cudnn=False)
+        return _gru(scope, parts, meta, cudnn=False)
     if "recurrent_kernel" in parts:
         return _keras(scope, parts)
     if "kernel" in parts:
@@ -90,7 +99,9 @@ def _cell(
     return None
 
 
-def _gru(scope: str, parts: Mapping[str, Candidate], cudnn: bool) -> SourceCell | None:
+def _gru(
+    scope: str, parts: Mapping[str, Candidate], meta: MetaGraph | None, cudnn: bool
+) -> SourceCell | None:
     hidden = parts["candidate_hidden_kernel" if cudnn else "candidate_kernel"].spec.shape
     gates = parts["gates_kernel"].spec.shape
     if len(hidden) != 2 or len(gates) != 2:
@@ -105,6 +116,7 @@ def _gru(scope: str, parts: Mapping[str, Candidate], cudnn: bool) -> SourceCell 
     if inputs < 1 or any(parts[part].spec.shape != shape for part, shape in wanted.items()):
         return None
     layout = layouts.cudnn_compatible_gru if cudnn else layouts.gru
+    known = NOTHING if cudnn else evidence(meta, _keys(parts["candidate_bias"]))
     return SourceCell(
         kind="GRU",
         scope=scope,
@@ -114,6 +126,7 @@ def _gru(scope: str, parts: Mapping[str, Candidate], cudnn: bool) -> SourceCell 
         roles=layout(scope, parts, inputs, units),
         replaces=tuple(parts[part].name for part in wanted),
         direction=direction_of(scope),
+        activation=known.activation,
     )
 
 
@@ -151,11 +164,11 @@ def _fused(
     parts: Mapping[str, Candidate],
     meta: MetaGraph | None,
     options: Options,
-    shapes: frozenset[object],
+    shapes: Shapes,
 ) -> SourceCell | None:
     kernel = parts["kernel"].spec.shape
     named = kind_of(scope)
-    if len(kernel) != 2 or named in ("other", ""):
+    if len(kernel) != 2 or named == "other":
         return None
     obstacle = _obstacle(parts)
     bias = parts.get("bias")
@@ -163,7 +176,9 @@ def _fused(
         return _layer_norm(scope, parts, kernel) if named == "LSTM" and obstacle else None
     if bias.spec.shape != (kernel[1],):
         return None
-    known = evidence(meta, (bias.sources[0].key, bias.name))
+    known = evidence(meta, _keys(bias))
+    if not named and (known.kind != "LSTM" or known.forget_bias is None):
+        return None  # nothing but the graph can make a cell of such a name
     kind = _kind(named, known, kernel, shapes)
     if kind is None:
         return None
@@ -211,6 +226,11 @@ def _layer_norm(scope: str, parts: Mapping[str, Candidate], kernel: tuple[int, .
     )
 
 
+def _keys(candidate: Candidate) -> tuple[str, ...]:
+    """The keys under which a graph's saver may know a tensor: the stored one, or its name after rules."""
+    return candidate.sources[0].key, candidate.name
+
+
 def _obstacle(parts: Mapping[str, Candidate]) -> str:
     """What a fused LSTM has that no Keras layer has; "" for a plain one."""
     if any(part.endswith(("_gamma", "_beta")) for part in parts):
@@ -223,9 +243,7 @@ def _obstacle(parts: Mapping[str, Candidate]) -> str:
     return f"has {' and '.join(extras)}, which Keras's LSTM has not" if extras else ""
 
 
-def _kind(
-    named: str, known: Evidence, kernel: tuple[int, ...], shapes: frozenset[object]
-) -> Kind | None:
+def _kind(named: str, known: Evidence, kernel: tuple[int, ...], shapes: Shapes) -> Kind | None:
     if named in ("LSTM", "RNN"):
         return "LSTM" if named == "LSTM" else "RNN"
     if known.kind is not None:
@@ -238,9 +256,7 @@ def _kind(
     return None
 
 
-def _forget_bias(
-    scope: str, known: Evidence, meta: MetaGraph | None, options: Options
-) -> tuple[float, str]:
+def _forget_bias(scope: str, known: Evidence, meta: MetaGraph | None, options: Options) -> tuple[float, str]:
     """The forget bias, and where it is from: the graph's constant, the flag, or TensorFlow 1's default."""
     if known.forget_bias is not None:
         return known.forget_bias, "the graph's constant"

@@ -28,12 +28,16 @@ SAME_NUMBERS = 0.3  # what equal rows of numbers are worth before anything else 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Slot `source` holds v where slot `target` holds v + offset."""
+    """Slot `source` holds v where slot `target` holds v + offset.
+
+    `sole` says that no other offset would bring as many numbers of the pairs that can be onto numbers.
+    """
 
     source: int
     target: int
     offset: int
     strength: float
+    sole: bool
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,13 @@ def same_row(first: frozenset[int], second: frozenset[int], offset: int) -> bool
     return len(first) == len(second) and all(value + offset in second for value in first)
 
 
+def _only(ours: Array, theirs: Array, offset: int) -> bool:
+    """Whether no other offset brings as many numbers of the first row onto numbers of the second."""
+    offsets, covered = np.unique(theirs[None, :] - ours[:, None], return_counts=True)
+    best = covered[offsets == offset]
+    return bool((covered >= best).sum() == 1)
+
+
 def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -> list[Link]:
     """The links that `together` shows: the weight with which each number column meets each other one.
 
@@ -94,26 +105,26 @@ def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -
     if not met.nnz:
         return []
     links: list[Link] = []
-    for (one, other), (offset, kappa) in _agreements(source, target, met).items():
+    for (one, other), (offset, kappa, sole) in _agreements(source, target, met).items():
         strength = kappa
         if first and same_row(source.values[one], target.values[other], offset):
             strength = max(strength, SAME_NUMBERS)
         if strength >= WEAKEST:
-            links.append(Link(one, other, offset, strength))
+            links.append(Link(one, other, offset, strength, sole))
     best: dict[int, float] = defaultdict(float)
     for link in links:
         best[link.source] = max(best[link.source], link.strength)
     return [link for link in links if link.strength >= RIVAL * best[link.source]]
 
 
-def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[int, int], tuple[int, float]]:
-    """For each two slots that meet: the offset that most of the weight has, and its kappa."""
+def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[int, int], tuple[int, float, bool]]:
+    """For each two slots that meet: the offset that most of the weight has, its kappa, and if it is the only."""
     one, other = source.column_slot[met.row], target.column_slot[met.col]
     value, partner = source.column_value[met.row], target.column_value[met.col]
     weight = met.data.astype(np.float64)
     width = len(target.slots)
     pair = one * width + other
-    found: dict[tuple[int, int], tuple[int, float]] = {}
+    found: dict[tuple[int, int], tuple[int, float, bool]] = {}
     rank = np.argsort(pair, kind="stable")
     edges = np.flatnonzero(np.diff(pair[rank])) + 1
     for group in np.split(rank, edges):
@@ -122,7 +133,7 @@ def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[in
     return found
 
 
-def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float]:
+def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float, bool]:
     total = float(weight.sum())
     offsets, inverse = np.unique(partner - value, return_inverse=True)
     mass = np.bincount(inverse, weight)
@@ -139,7 +150,7 @@ def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float]
     )
     seen = float(mass[best]) / total
     kappa = (seen - chance) / (1 - chance) if chance < 1 - 1e-9 else 0.0
-    return offset, max(0.0, kappa)
+    return offset, max(0.0, kappa), _only(ours, theirs, offset)
 
 
 def agreement(

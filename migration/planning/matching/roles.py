@@ -43,6 +43,8 @@ def role_of(reading: Reading, rank: int) -> str:
     if any(word in _STATE for word in leaf) or ("exponential" in leaf and "average" in leaf):
         return "state"
     role = next((_DIRECT[word] for word in reversed(leaf) if word in _DIRECT), UNKNOWN)
+    if role == "kernel" and "bias" in leaf:  # bias_weights
+        role = "bias"
     if role == "kernel" and "recurrent" in leaf:
         return "recurrent"
     if role == "kernel" and "embedding" in leaf:

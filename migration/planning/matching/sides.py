@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from migration.planning.matching.roles import ROLE_WORDS, UNKNOWN, role_of
+from migration.planning.matching.paths import walked
 from migration.planning.matching.tokens import Number, Reading, read_names
 from migration.tensors import TensorSpec
 
@@ -32,6 +33,7 @@ class Side:
     specs: tuple[TensorSpec, ...]
     readings: tuple[tuple[Reading, ...], ...]
     order: tuple[int | None, ...]
+    paths: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -65,6 +67,16 @@ class Side:
             for number in numbers:
                 values[number.slot].add(number.value)
         return tuple(tuple(n for n in numbers if len(values[n.slot]) > 1) for numbers in found)
+
+    @cached_property
+    def patterns(self) -> tuple[str, ...]:
+        """Each tensor's last name with its numbers left open: equal for those that only numbers tell apart."""
+        return tuple(readings[-1].open for readings in self.readings)
+
+    @cached_property
+    def places(self) -> tuple[float, ...]:
+        """Where each tensor stands in a walk down the tree of paths."""
+        return walked(self.paths, [order or 0 for order in self.order], self.specs)
 
     @cached_property
     def scopes(self) -> tuple[tuple[int, ...], ...]:
@@ -136,28 +148,6 @@ def target_side(targets: Sequence[Target]) -> Side:
         names=tuple(target.key for target in targets),
         specs=tuple(target.spec for target in targets),
         readings=tuple(tuple(found) for found in readings),
-        order=tuple(_walked([(_own_paths(target)[0], target.order) for target in targets])),
+        order=tuple(target.order for target in targets),
+        paths=tuple(_own_paths(target)[0] for target in targets),
     )
-
-
-def _walked(places: Sequence[tuple[str, int]]) -> list[int]:
-    """Each tensor's place in a walk down the tree of paths: numbered children by number, others as they came."""
-    tree: dict[tuple[str, ...], int] = {}
-    keys: list[list[tuple[int, int, int]]] = []
-    for path, order in places:
-        parts = tuple(path.split("/"))
-        for depth in range(len(parts)):
-            stem = (*parts[:depth], parts[depth].rstrip("0123456789"))
-            tree[stem] = min(order, tree.get(stem, order))
-    for path, order in places:
-        parts = tuple(path.split("/"))
-        key = []
-        for depth, part in enumerate(parts):
-            stem = part.rstrip("0123456789")
-            key.append((tree[(*parts[:depth], stem)], int(part[len(stem) :][:18] or -1), 0))
-        keys.append([*key, (order, 0, 0)])
-    walk = sorted(range(len(keys)), key=keys.__getitem__)
-    found = [0] * len(keys)
-    for place, index in enumerate(walk):
-        found[index] = place
-    return found

@@ -111,6 +111,11 @@ class Reading:
     natural: tuple[tuple[int, int, str], ...]
 
     @property
+    def open(self) -> str:
+        """The name with its numbers left open."""
+        return " ".join(word for kind, _, word in self.natural if kind)
+
+    @property
     def words(self) -> tuple[str, ...]:
         """Every word of the name but its last segment's, in order."""
         return tuple(word for segment in self.segments[:-1] for word in segment)
@@ -213,7 +218,7 @@ def _read(segments: list[str], stems: dict[tuple[str, ...], set[str]], bare: set
             scopes.append(exact)
         exact, open_ = exact + "/", open_ + "/"
         scopes[-1] = exact
-        natural.append((-1, 0, ""))
+        natural.append((-1, 0, "/"))
     return Reading(tuple(words), tuple(numbers), tuple(scopes), tuple(natural))
 
 

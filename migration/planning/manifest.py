@@ -1,0 +1,150 @@
+"""What a result remembers of its source: enough for the way back, from the result alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from migration.errors import FormatError, MigrationError
+from migration.planning.plan import Plan, Step
+from migration.planning.plan_file import from_toml, to_toml
+from migration.planning.transforms import Constant
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from migration.formats.object_graph import ObjectGraph
+
+VERSION = 1
+SMALL = 64  # bytes; a tensor of the source up to this size is remembered where the result does not hold it as it is
+MOST_PLAN_BYTES = 1 << 30  # no plan is larger; a bound for what a damaged manifest may unpack to
+
+Value = Any
+Read = Callable[[str], "np.ndarray[Any, np.dtype[Any]]"]
+
+
+def tool_version() -> str:
+    """This tool's name and version."""
+    try:
+        return f"ckpt-migration {version('ckpt-migration')}"
+    except PackageNotFoundError:
+        return "ckpt-migration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The source's digest, the plan, the tool's version, and the small tensors that have no way back.
+
+    `kept` gives their values (nested tuples of numbers, or bytes) by name: beta powers, say, that the
+    target computes of itself.
+    """
+
+    tool: str
+    source_digest: str
+    plan: Plan
+    kept: Mapping[str, Value] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Plan, source_digest: str, read: Read) -> Manifest:
+        """The manifest of what `plan` makes of the source with that digest; `read` gives its tensors."""
+        return cls(tool=tool_version(), source_digest=source_digest, plan=plan, kept=_kept(plan, read))
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, graph: ObjectGraph | None, where: str) -> Manifest:
+        """The manifest in a bundle; `graph` is the bundle's own object graph, which it does not repeat.
+
+        Raises FormatError where it is damaged or of a newer version.
+        """
+        try:
+            table = json.loads(raw)
+            if table["manifest"] != VERSION:
+                raise FormatError(
+                    f"{where}: a manifest of version {table['manifest']!r}, this tool knows {VERSION}: update it"
+                )
+            plan = from_toml(_unpacked(table["plan"]), f"the plan in the manifest of {where}")
+            kept = {str(name): _frozen(value) for name, value in table["kept"].items()}
+            tool, digest = str(table["tool"]), str(table["source"])
+        except FormatError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error, MigrationError) as error:
+            raise FormatError(
+                f"{where}: its manifest cannot be read ({type(error).__name__}): map it by full names or a mapping"
+            ) from None
+        return cls(tool=tool, source_digest=digest, plan=replace(plan, graph=graph), kept=kept)
+
+    def to_bytes(self) -> bytes:
+        """The manifest as it stands in the bundle: JSON, the plan packed."""
+        table = {
+            "manifest": VERSION,
+            "tool": self.tool,
+            "source": self.source_digest,
+            "kept": {name: _spelled(value) for name, value in self.kept.items()},
+            "plan": base64.b64encode(zlib.compress(to_toml(replace(self.plan, graph=None)).encode(), 1)).decode(),
+        }
+        return json.dumps(table, ensure_ascii=True).encode()
+
+    def way_back(self) -> Plan:
+        """The plan from the result to the source, with what was kept, and what was dropped told in notes."""
+        back = self.plan.reverse()
+        specs = self.plan.source.specs
+        kept = {
+            name: Step(
+                target=name,
+                spec=specs[name],
+                transforms=(Constant(value),),
+                origin="manifest",
+                reason="the value that the source had",
+            )
+            for name, value in self.kept.items()
+            if name in specs
+        }
+        steps = {**{step.target: step for step in back.steps}, **kept}
+        dropped = {left.key for left in self.plan.drops}
+        gone = [left.key for left in back.unfilled if left.key in dropped - kept.keys()]
+        note = f"left out, as the migration had dropped them: {', '.join(gone)}"
+        return replace(
+            back,
+            steps=tuple(steps[name] for name in specs if name in steps),
+            unfilled=tuple(left for left in back.unfilled if left.key not in dropped | kept.keys()),
+            notes=(*back.notes, *([note] if gone else [])),
+        )
+
+
+def _kept(plan: Plan, read: Read) -> dict[str, Value]:
+    plain = {step.sources[0].key for step in plan.steps if step.is_plain}
+    return {
+        name: _frozen(read(name).tolist())
+        for name, spec in plan.source.specs.items()
+        if name not in plain and spec.nbytes is not None and spec.nbytes <= SMALL
+    }
+
+
+def _frozen(value: Any) -> Value:
+    if isinstance(value, list):
+        return tuple(_frozen(each) for each in value)
+    if isinstance(value, dict):
+        return complex(value["re"], value["im"])
+    return value
+
+
+def _spelled(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return [_spelled(each) for each in value]
+    return {"re": value.real, "im": value.imag} if isinstance(value, complex) else value
+
+
+def _unpacked(packed: str) -> str:
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(base64.b64decode(packed, validate=True), MOST_PLAN_BYTES)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
+    if not unpacker.eof:
+        raise ValueError("the plan is cut off")
+    return text.decode()

@@ -1,0 +1,184 @@
+"""Deciding in two tiers, each pair resting only on pairs that were decided before it.
+
+A pair is accepted where the best assignment of its block without it would lose a margin. In the first
+tier the evidence is names, shapes, numbers that people chose, and scopes of pairs that are already
+certain: what is symmetric stays undecided, however plausible a whole picture of it looks. The second
+tier adds what frameworks counted by themselves and the order of creation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from migration.planning.matching.assignment import best_pairs, margins
+from migration.planning.matching.blocks import IMPOSSIBLE, Blocks, Turning
+from migration.planning.matching.hierarchy import Hierarchy
+from migration.planning.matching.numbering import Link, Numbering, agreement
+from migration.planning.matching.order import Belief, Places, nearness, ranks
+from migration.planning.matching.roles import UNKNOWN
+from migration.planning.matching.shapes import Fit
+from migration.planning.matching.sides import Side
+from migration.planning.matching.soft import NUMBERS, SCOPES
+from migration.planning.plan import Confidence
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+MOST_ROUNDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """What a tier asks of a pair: the margin over the best other assignment, and its own evidence."""
+
+    confidence: Confidence
+    margin: float
+    evidence: float
+    link: float  # the weakest link between numbers that counts
+    counted: bool  # numbers that frameworks count, and order, have a say
+
+
+TIERS = (
+    Tier(confidence=Confidence.CERTAIN, margin=1.0, evidence=2.5, link=0.9, counted=False),
+    Tier(confidence=Confidence.LIKELY, margin=0.5, evidence=1.5, link=0.5, counted=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A pair of indices and what spoke for it."""
+
+    source: int
+    target: int
+    confidence: Confidence
+    margin: float
+    rivals: int  # how many others of the block fitted by shape
+    numbers: float
+    scopes: float
+    order: float
+
+
+@dataclass(frozen=True)
+class Matter:
+    """All that the tiers look at."""
+
+    source: Side
+    target: Side
+    numbers: tuple[Numbering, Numbering]
+    links: list[Link]
+    places: Places
+    blocks: Blocks
+    pinned: list[tuple[int, int]]
+
+
+def decide(matter: Matter) -> list[Decided]:
+    """Every pair that a tier accepts."""
+    found: list[Decided] = []
+    for tier in TIERS:
+        links = _links(matter, tier)
+        for _ in range(MOST_ROUNDS):
+            more = list(_round(matter, tier, links, found))
+            if not more:
+                break
+            found.extend(more)
+    return found
+
+
+def _links(matter: Matter, tier: Tier) -> list[Link]:
+    return [
+        link
+        for link in matter.links
+        if link.strength >= tier.link and (tier.counted or _chosen(matter.numbers, link))
+    ]
+
+
+def _chosen(numbers: tuple[Numbering, Numbering], link: Link) -> bool:
+    """Whether people chose both rows of numbers, and they can only be read as this link reads them."""
+    ours, theirs = numbers
+    if ours.counted[link.source] or theirs.counted[link.target]:
+        return False
+    if link.sole:
+        return True
+    return link.offset == 0 and ours.slots[link.source].split()[-1:] == theirs.slots[link.target].split()[-1:]
+
+
+def _round(matter: Matter, tier: Tier, links: list[Link], found: list[Decided]) -> Iterator[Decided]:
+    pairs = [(pair.source, pair.target) for pair in found]
+    scopes = _scopes(matter, [*matter.pinned, *pairs])
+    belief = matter.places.believed(pairs, matter.source.patterns) if tier.counted else Belief()
+    ours, theirs = {pair.source for pair in found}, {pair.target for pair in found}
+    neutral = Fit.EXACT.value - Fit.TRANSPOSED.value if matter.blocks.turning is Turning.UNKNOWN else 0.0
+    for block in matter.blocks.parts:
+        rows = np.flatnonzero([row not in ours for row in block.rows.tolist()])
+        columns = np.flatnonzero([column not in theirs for column in block.columns.tolist()])
+        if not len(rows) or not len(columns):
+            continue
+        worth = block.worth[np.ix_(rows, columns)]
+        row_index, column_index = block.rows[rows], block.columns[columns]
+        numbers = NUMBERS * agreement(*matter.numbers, links, row_index, column_index)
+        support = SCOPES * scopes.support(row_index, column_index)
+        order = _order(matter, row_index, column_index, belief) if tier.counted else np.zeros_like(worth)
+        if not tier.counted:
+            worth = worth + neutral * block.turned[np.ix_(rows, columns)]
+        evidence = np.where(worth > IMPOSSIBLE / 2, worth + numbers + support + order + block.rarity, IMPOSSIBLE)
+        chosen, partners = best_pairs(evidence)
+        lost = margins(evidence, chosen, partners, tier.margin)
+        for row, column, margin in zip(chosen.tolist(), partners.tolist(), lost.tolist(), strict=True):
+            if margin >= tier.margin - 1e-9 and evidence[row, column] >= tier.evidence:
+                yield Decided(
+                    source=int(row_index[row]),
+                    target=int(column_index[column]),
+                    confidence=tier.confidence,
+                    margin=margin,
+                    rivals=int((worth[row] > IMPOSSIBLE / 2).sum() + (worth[:, column] > IMPOSSIBLE / 2).sum()) - 2,
+                    numbers=float(numbers[row, column]),
+                    scopes=float(support[row, column]),
+                    order=float(order[row, column] - order[row].min()),
+                )
+
+
+def _scopes(matter: Matter, pairs: list[tuple[int, int]]) -> Hierarchy:
+    shape = (len(matter.source), len(matter.target))
+    ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
+    together = csr_matrix((np.ones(len(pairs)), (ours, theirs)), shape=shape)
+    return Hierarchy.of(matter.source, matter.target, together)
+
+
+def _order(matter: Matter, rows: Array, columns: Array, belief: Belief) -> Array:
+    """The evidence of order among what is undecided, zero where order cannot be believed."""
+    found = np.zeros((len(rows), len(columns)))
+    ours = _by_role(matter.source, rows)
+    theirs = _by_role(matter.target, columns)
+    for role, some in ours.items():
+        others = theirs.get(role)
+        if others is not None:
+            found[np.ix_(some, others)] = _order_within(matter, rows[some], columns[others], belief)
+    return found
+
+
+def _by_role(side: Side, indices: Array) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, index in enumerate(indices.tolist()):
+        found[side.roles[index]].append(place)
+    if UNKNOWN in found:  # then roles tell nothing
+        return {UNKNOWN: list(range(len(indices)))}
+    return found
+
+
+def _order_within(matter: Matter, rows: Array, columns: Array, belief: Belief) -> Array:
+    ours, theirs = matter.places.source[rows], matter.places.target[columns]
+    patterns = {matter.source.patterns[row] for row in rows.tolist()}
+    if not matter.places.given and len(patterns) > 1:
+        return np.zeros((len(rows), len(columns)))
+    if belief.anchors is not None:
+        return nearness(ours, belief.anchors.expected(theirs))
+    counted = len({matter.target.patterns[column] for column in columns.tolist()}) == 1
+    if len(rows) == len(columns) and (counted or belief.numbered):
+        return nearness(ranks(ours), ranks(theirs))
+    return np.zeros((len(rows), len(columns)))

@@ -1,0 +1,118 @@
+"""Where two optimizers are not the same, and which setting of the target makes them so.
+
+The updates, with g the gradient and w the weight (sources: `training_ops.cc` for the fused ops of TF1 and
+tf_keras legacy, `update_step` in tf_keras and Keras 3; each was run against the other, see the matrix of
+`tests/optimizers`):
+
+- Adam, everywhere: w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon). Epsilon stands outside
+  the root in all of them; TF1's default is 1e-8, Keras's 1e-7.
+- BERT's AdamWeightDecay: w -= lr * (m / (sqrt(v) + epsilon) + decay * w), without bias correction.
+- RMSProp, TF1, tf_keras and Keras 3: epsilon inside the root, lr * g / sqrt(rms + epsilon); the legacy one
+  does so with momentum > 0, and without: lr * g / (sqrt(rms) + epsilon).
+- Adagrad, TF1: lr * g / sqrt(accumulator); legacy: lr * g / (sqrt(accumulator) + epsilon); tf_keras and
+  Keras 3: lr * g / sqrt(accumulator + epsilon).
+- Adadelta, Ftrl: the same everywhere, given the same rho, epsilon, l1, l2 and powers.
+- Momentum: accum = momentum * accum + g, w -= lr * accum in TF1; velocity = momentum * velocity - lr * g,
+  w += velocity in Keras; Nesterov takes one more such step ahead in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migration.planning.optimizers.hyperparameters import shown
+from migration.planning.optimizers.kinds import Flavour
+from migration.planning.optimizers.state import SourceOptimizer, TargetOptimizer
+
+_TF1_DEFAULTS = {"Adam": 1e-8, "RMSProp": 1e-10, "Adadelta": 1e-8}
+_KERAS_NAMES = {
+    "Adam": "Adam",
+    "Momentum": "SGD",
+    "GradientDescent": "SGD",
+    "RMSProp": "RMSprop",
+    "Adagrad": "Adagrad",
+    "Adadelta": "Adadelta",
+    "Ftrl": "Ftrl",
+    "AdamWeightDecay": "AdamW",
+    "Adamax": "Adamax",
+    "Nadam": "Nadam",
+}
+
+
+def differences(source: SourceOptimizer, target: TargetOptimizer) -> Iterator[str]:
+    """Sentences for the report: the settings that the target needs, and what stays different."""
+    settings = list(_settings(source, target.flavour))
+    if settings:
+        name = source.kind if target.flavour == "v1" else _KERAS_NAMES.get(source.kind, source.kind)
+        yield f"{_where(target)} continues exactly if it is made as {name}({', '.join(settings)})"
+    if source.kind == "AdamWeightDecay":
+        yield (
+            f"{_where(target)}: the source's AdamWeightDecay corrects no bias; Adam's correction is 1 only after "
+            "many steps (some 10,000 with beta_2=0.999), until then its steps differ"
+        )
+    if target.flavour != "v1" and source.kind == "Adagrad" and source.numbers.get("epsilon") is None:
+        yield _adagrad(target)
+    if (
+        source.kind == "RMSProp"
+        and target.flavour == "tf_keras_legacy"
+        and "momentum" not in target.slot_names
+    ):
+        yield (
+            f"{_where(target)} puts epsilon outside the root where it has no momentum, the source inside: "
+            "lr * g / (sqrt(rms) + epsilon) against lr * g / sqrt(rms + epsilon); with epsilon=1e-10 they differ "
+            "by 1e-5 relative only where rms is below 1e-10"
+        )
+
+
+def _adagrad(target: TargetOptimizer) -> str:
+    if target.flavour == "tf_keras_legacy":
+        return (
+            f"{_where(target)} divides by sqrt(accumulator) + epsilon, the source by sqrt(accumulator): epsilon=1e-30 "
+            "makes it exact (0 means the default 1e-7); with 1e-7 it differs by 1e-7 / sqrt(accumulator)"
+        )
+    return (
+        f"{_where(target)} divides by sqrt(accumulator + epsilon), the source by sqrt(accumulator): epsilon=0 makes "
+        "it exact; with the default 1e-7 it differs by 5e-8 / accumulator"
+    )
+
+
+def _settings(source: SourceOptimizer, flavour: Flavour) -> Iterator[str]:
+    """Constructor arguments, as far as no variable of the target holds them."""
+    keras = flavour != "v1"
+    legacy = flavour == "tf_keras_legacy"
+    number = {name: one.value for name, one in source.numbers.items() if one.value is not None}
+    if source.kind in ("Adam", "AdamWeightDecay", "Adamax", "Nadam") and not legacy:
+        for name in ("beta1", "beta2"):
+            if name in number:
+                yield f"{name.replace('beta', 'beta_') if keras else name}={shown(number[name])}"
+    if source.kind in ("RMSProp", "Adadelta") and "rho" in number and not legacy:
+        name = "decay" if not keras and source.kind == "RMSProp" else "rho"
+        yield f"{name}={shown(number['rho'])}"
+    if source.kind in ("Momentum", "RMSProp") and number.get("momentum"):
+        yield f"momentum={shown(number['momentum'])}"
+    if source.kind == "Momentum" and source.nesterov:
+        yield "nesterov=True" if keras else "use_nesterov=True"
+    if source.kind == "RMSProp" and "mg" in source.slot_names:
+        yield "centered=True"
+    yield from _regularisation(source, number)
+    epsilon = number.get("epsilon", _TF1_DEFAULTS.get(source.kind) if not source.scaled else None)
+    if epsilon is not None:
+        yield f"epsilon={shown(epsilon)}"
+
+
+def _regularisation(source: SourceOptimizer, number: dict[str, float]) -> Iterator[str]:
+    if source.kind != "Ftrl":
+        return
+    names = {
+        "l1": "l1_regularization_strength",
+        "l2": "l2_regularization_strength",
+        "l2_shrinkage": "l2_shrinkage_regularization_strength",
+        "learning_rate_power": "learning_rate_power",
+    }
+    for name, argument in names.items():
+        if name in number and number[name] != (-0.5 if name == "learning_rate_power" else 0):
+            yield f"{argument}={shown(number[name])}"
+
+
+def _where(target: TargetOptimizer) -> str:
+    return f"the template's optimizer at {target.path or 'the root'}"

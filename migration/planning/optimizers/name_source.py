@@ -1,0 +1,264 @@
+"""Optimizers as names, shapes and groups tell them, where no graph lies beside the checkpoint.
+
+TF1 names a slot `[scope/]variable/Optimizer` and makes it unique with `_1`, `_2`: the slots of one
+optimizer come in a fixed order, those of a second one follow. A slot counts only where its variable
+stands in the same file with the same shape, and only with all the slots that its optimizer would have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from migration.planning.optimizers.kinds import KINDS, LEGACY_SLOTS
+from migration.planning.optimizers.state import SourceOptimizer, Undecided
+from migration.planning.plan import Confidence
+from migration.tensors import TensorSpec
+
+Specs = Mapping[str, TensorSpec]
+
+_SUFFIX = re.compile(r"^(?P<stem>.*?)(?:_(?P<number>\d+))?$")
+# Names that TF1 optimizers have by default -> kind. contrib's LazyAdam and AdamW keep Adam's slots.
+_FAMILIES: Mapping[str, str] = {
+    **{kind.tf1_name: name for name, kind in KINDS.items() if kind.tf1_name and kind.slots},
+    "LazyAdam": "Adam",
+    "LazyAdamOptimizer": "Adam",
+    "AdamOptimizer": "Adam",
+    "AdamW": "Adam",
+    "MomentumW": "Momentum",
+    "RMSprop": "RMSProp",
+}
+_WEIGHT_DECAY = {"adam_m": "m", "adam_v": "v"}  # google-research/bert optimization.py
+_SLOT_SCOPES = {  # class names in the scope of slots that Keras optimizers saved by name
+    "Adam": "Adam",
+    "Adamax": "Adamax",
+    "Nadam": "Nadam",
+    "SGD": "Momentum",
+    "RMSprop": "RMSProp",
+    "Adagrad": "Adagrad",
+    "Adadelta": "Adadelta",
+    "Ftrl": "Ftrl",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A key that may be a slot: the scope before the variable's name, the variable, what stands behind."""
+
+    key: str
+    scope: str
+    variable: str
+    stem: str
+    number: int
+
+
+def optimizers_of(specs: Specs) -> tuple[tuple[SourceOptimizer, ...], tuple[Undecided, ...]]:
+    """The optimizers that the names tell, and what looks like a slot and is not clear."""
+    named = [one for key in specs for one in _named(key, specs)]
+    found: list[SourceOptimizer] = []
+    undecided: list[Undecided] = []
+    for (scope, stem), group in _grouped(named).items():
+        kind = _FAMILIES.get(stem) or (_custom_kind(scope, group, specs))
+        if kind is not None:
+            optimizers, doubts = _families(scope, stem, kind, group, stem in _FAMILIES)
+            found += optimizers
+            undecided += doubts
+    found += _by_slot_names(named, specs)
+    found += _weight_decay(named)
+    return tuple(_with_scalars(found, specs)), tuple(undecided)
+
+
+def _named(key: str, specs: Specs) -> Iterator[_Named]:
+    """The reading of a key as a slot: the longest variable that its path ends in, of the same shape."""
+    base, slash, last = key.rpartition("/")
+    match = _SUFFIX.match(last)
+    if not slash or match is None or not specs[key].dtype.is_floating:
+        return
+    variable = owner(base, key, specs)
+    if variable is not None:
+        scope = base[: len(base) - len(variable)].rstrip("/")
+        stem, number = match["stem"], int(match["number"] or 0)
+        yield _Named(key, scope, variable, stem if stem else last, number)
+
+
+def owner(path: str, key: str, specs: Specs) -> str | None:
+    """The longest tail of `path` that is another tensor of the same shape; None where there is none."""
+    parts = path.split("/")
+    for start in range(len(parts)):
+        tail = "/".join(parts[start:])
+        if tail != key and tail in specs and specs[tail].shape == specs[key].shape:
+            return tail
+    return None
+
+
+def _grouped(named: Iterable[_Named]) -> dict[tuple[str, str], list[_Named]]:
+    groups: dict[tuple[str, str], list[_Named]] = {}
+    for one in named:
+        groups.setdefault((one.scope, one.stem), []).append(one)
+    return groups
+
+
+def _custom_kind(scope: str, group: list[_Named], specs: Specs) -> str | None:
+    """Adam, where an optimizer under a name of the program's own left pairs and beta powers beside them."""
+    numbers: dict[str, set[int]] = {}
+    for one in group:
+        numbers.setdefault(one.variable, set()).add(one.number)
+    pairs = len(numbers) > 1 and all(found == {0, 1} for found in numbers.values())
+    return "Adam" if pairs and _power_sets(scope, specs) else None
+
+
+def _families(
+    scope: str, stem: str, kind: str, group: list[_Named], known: bool
+) -> tuple[list[SourceOptimizer], list[Undecided]]:
+    """One optimizer for each full set of slots that the variables of a group have."""
+    by_variable: dict[str, dict[int, str]] = {}
+    for one in group:
+        by_variable.setdefault(one.variable, {})[one.number] = one.key
+    sets: dict[int, dict[tuple[str, str], str]] = {}
+    undecided: list[Undecided] = []
+    for variable, keys in by_variable.items():
+        names = _slot_order(kind, len(keys))
+        if names is None:
+            undecided += [_doubt(key, variable, kind, len(keys)) for key in keys.values()]
+            continue
+        for place, number in enumerate(sorted(keys)):
+            sets.setdefault(place // len(names), {})[variable, names[place % len(names)]] = keys[number]
+    found = [
+        SourceOptimizer(
+            name="/".join(filter(None, (scope, stem if not place else f"{stem} {place + 1}"))),
+            kind=kind,
+            slots=slots,
+            variables=frozenset(variable for variable, _ in slots),
+            confidence=Confidence.CERTAIN if known else Confidence.LIKELY,
+            reason=f"named {stem} under {len({variable for variable, _ in slots})} variables of equal shape",
+            bias_corrected=KINDS[kind].counts_steps,
+        )
+        for place, slots in sorted(sets.items())
+    ]
+    return found, undecided
+
+
+def _slot_order(kind: str, count: int) -> tuple[str, ...] | None:
+    """The slots that `count` keys of one variable are, in TF1's order; None where that is not clear."""
+    if kind == "RMSProp":  # plain ones have two slots, centered ones three
+        return {2: ("rms", "momentum"), 3: ("rms", "mg", "momentum"), 4: ("rms", "momentum")}.get(count)
+    required = tuple(slot for slot in KINDS[kind].slots if slot not in KINDS[kind].optional)
+    return required if count % len(required) == 0 else None
+
+
+def _doubt(key: str, variable: str, kind: str, count: int) -> Undecided:
+    return Undecided(
+        key=key,
+        reason=f"named like a slot of {kind}, but {variable} has {count} of them, which is no full set",
+        candidates=(variable,),
+    )
+
+
+def _by_slot_names(named: list[_Named], specs: Specs) -> list[SourceOptimizer]:
+    """Keras optimizers saved by name: `training/Ftrl/w/accumulator`, `Adam/w/m`."""
+    scopes: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    for one in named:
+        kind = _SLOT_SCOPES.get(_SUFFIX.sub(r"\g<stem>", one.scope.rpartition("/")[2]))
+        last = one.key.rpartition("/")[2]
+        if kind is not None and last in LEGACY_SLOTS[kind]:
+            scopes.setdefault((one.scope, kind), {})[one.variable, LEGACY_SLOTS[kind][last]] = one.key
+    return [
+        SourceOptimizer(
+            name=scope,
+            kind=kind,
+            slots=slots,
+            variables=frozenset(variable for variable, _ in slots),
+            scaled=kind == "Momentum",
+            bias_corrected=KINDS[kind].counts_steps,
+            reason=f"the scope {scope} and the slot names are those of a Keras {kind}",
+        )
+        for (scope, kind), slots in scopes.items()
+    ]
+
+
+def _weight_decay(named: list[_Named]) -> list[SourceOptimizer]:
+    """The BERT code's optimizer: `w/adam_m` and `w/adam_v`, no beta powers."""
+    slots: dict[tuple[str, str], str] = {}
+    for one in named:
+        last = one.key.rpartition("/")[2]
+        if last in _WEIGHT_DECAY:
+            slots[one.variable, _WEIGHT_DECAY[last]] = one.key
+    complete = {variable for variable, slot in slots if slot == "m" and (variable, "v") in slots}
+    slots = {place: key for place, key in slots.items() if place[0] in complete}
+    if not slots:
+        return []
+    reason = "adam_m and adam_v are the slot names of the BERT code's AdamWeightDecayOptimizer"
+    return [
+        SourceOptimizer(
+            name="AdamWeightDecay",
+            kind="AdamWeightDecay",
+            slots=slots,
+            variables=frozenset(complete),
+            bias_corrected=False,
+            reason=reason,
+        )
+    ]
+
+
+_ROLES = {  # scalars of Keras optimizers that were saved by name -> role
+    "iter": "iterations",
+    "iterations": "iterations",
+}
+_NUMBERS = {
+    "lr": "learning_rate",
+    "learning_rate": "learning_rate",
+    "beta_1": "beta1",
+    "beta_2": "beta2",
+    "rho": "rho",
+    "momentum": "momentum",
+}
+
+
+def _power_sets(scope: str, specs: Specs) -> list[dict[str, str]]:
+    """The pairs of beta powers, those whose scope a slot's scope starts with first, in TF1's order."""
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for key, spec in specs.items():
+        match = _SUFFIX.match(key.rpartition("/")[2])
+        if spec.shape == () and match is not None and match["stem"] in ("beta1_power", "beta2_power"):
+            place = (key.rpartition("/")[0], int(match["number"] or 0))
+            found.setdefault(place, {})[match["stem"]] = key
+    near = [place for place in found if _related(place[0], scope)] or list(found)
+    return [found[place] for place in sorted(near)]
+
+
+def _related(one: str, other: str) -> bool:
+    first, second = one.split("/"), other.split("/")
+    return first == second or (bool(one) and first[: len(second)] == second) or second[: len(first)] == first
+
+
+def _with_scalars(optimizers: list[SourceOptimizer], specs: Specs) -> Iterator[SourceOptimizer]:
+    """The optimizers with their beta powers, step counts and stored hyperparameters, as far as clear."""
+    from dataclasses import replace
+
+    from migration.planning.optimizers.state import Number
+
+    adams = [one for one in optimizers if one.kind in ("Adam", "Nadam")]
+    for optimizer in optimizers:
+        scalars: dict[str, str] = {}
+        doubts: dict[str, tuple[str, ...]] = {}
+        scope = optimizer.name.rpartition("/")[0] if optimizer in adams else optimizer.name
+        if optimizer in adams:
+            sets = _power_sets(scope, specs)
+            same = [one for one in adams if one.name.rpartition("/")[0] == scope]
+            if len(sets) == len(same):
+                scalars |= sets[same.index(optimizer)]
+            elif len(sets) == 1:
+                scalars |= sets[0]
+            elif sets:
+                doubts = {role: tuple(one[role] for one in sets if role in one) for role in sets[0]}
+        numbers: dict[str, Number] = {}
+        for key, spec in specs.items():
+            parent, _, last = key.rpartition("/")
+            if spec.shape != () or parent != optimizer.name or key in scalars.values():
+                continue
+            if last in _ROLES:
+                scalars[_ROLES[last]] = key
+            elif last in _NUMBERS:
+                numbers[_NUMBERS[last]] = Number(key=key, origin=f"the stored {key}")
+        yield replace(optimizer, scalars=scalars, numbers=numbers, doubts=doubts)

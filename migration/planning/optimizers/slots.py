@@ -1,0 +1,228 @@
+"""Slots on their way: as their variable goes, so goes its slot, but for what is added to the values.
+
+A weight's step says how the weight is cut, turned and joined; its slots are cut, turned and joined alike.
+A constant that is added to a weight (an LSTM's forget bias) moves no gradient and is left out.
+
+Values change in one place: TF1's Momentum keeps accum = momentum * accum + g and steps by -lr * accum
+(training_ops.cc, ApplyMomentum), Keras's SGD keeps velocity = momentum * velocity - lr * g and steps by it
+(sgd.py, update_step). So velocity = -lr * accum, Nesterov or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from migration.errors import Problem
+from migration.planning.optimizers.hyperparameters import learning_rate, shown
+from migration.planning.optimizers.matching import Pair
+from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState, TargetOptimizer
+from migration.planning.options import Options
+from migration.planning.plan import Confidence, Source, Step
+from migration.planning.targets import Target, Template
+from migration.planning.transforms import Add, Mean, Product, Scale, Transform
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Read = Callable[[str], "np.ndarray[Any, Any]"]
+
+
+@dataclass(slots=True)
+class Told:
+    """Notes and problems on the way, each told once."""
+
+    notes: dict[str, None]
+    problems: dict[str, Problem]
+
+    def note(self, text: str) -> None:
+        """Add a sentence to the report."""
+        self.notes[text] = None
+
+    def problem(self, kind: str, where: str, message: str) -> None:
+        """Add a fault that a person has to mend."""
+        self.problems[where + message] = Problem(kind=kind, where=where, message=message)
+
+
+def from_template(target: Target, reason: str) -> Step:
+    """The step that keeps the template's own value."""
+    return Step(
+        target=target.key,
+        spec=target.spec,
+        sources=(Source(key=target.key, template=True),),
+        origin="template",
+        reason=f"the template's own value: {reason}",
+        paths=target.paths,
+        full_name=target.full_name,
+    )
+
+
+def slot_steps(
+    pair: Pair,
+    state: SourceState,
+    weights: Mapping[int, Step],
+    template: Template,
+    options: Options,
+    read: Read,
+    told: Told,
+) -> list[Step]:
+    """A step for every slot of the pair's target: the source's slot, or the template's where it has none."""
+    steps: list[Step] = []
+    fresh: dict[str, int] = {}
+    for (node, slot), key in pair.target.slots.items():
+        target, weight = template.by_key[key], weights.get(node)
+        if options.optimizer == "drop":
+            steps.append(from_template(target, "--optimizer=drop"))
+            continue
+        carried = _carried(pair, slot, target, weight, template, options, read, told) if weight else None
+        doubtful = _doubtful(state, slot, target, weight) if weight and carried is None else None
+        step = carried or doubtful
+        if step is None:
+            fresh[slot] = fresh.get(slot, 0) + 1
+            step = from_template(target, "the source has no such slot for this variable")
+        steps.append(step)
+    for slot, count in fresh.items():
+        if pair.sources:
+            told.note(
+                f"{pair.target.path}: {count} slots {slot!r} start as the template has them: none in the source"
+            )
+    return steps
+
+
+def _carried(
+    pair: Pair,
+    slot: str,
+    target: Target,
+    weight: Step,
+    template: Template,
+    options: Options,
+    read: Read,
+    told: Told,
+) -> Step | None:
+    """The step that makes a slot of the source's slots of the weight's sources; None where one is missing."""
+    keys = [source.key for source in weight.sources if not source.template]
+    if not keys or len(keys) < len(weight.sources):
+        return None
+    for optimizer in pair.sources:
+        found = [optimizer.slots.get((key, slot)) for key in keys]
+        names = [name for name in found if name is not None]
+        if len(names) < len(keys):
+            continue
+        moved = _moved(weight, names)
+        if moved is None:
+            told.note(f"{weight.full_name or weight.target} is scaled on the way: its slots start anew")
+            return None
+        step = replace(
+            moved,
+            target=target.key,
+            spec=target.spec,
+            origin="slot",
+            reason=f"{slot} of {', '.join(keys)}",
+            confidence=max((weight.confidence, optimizer.confidence), key=list(Confidence).index),
+            candidates=(),
+            paths=target.paths,
+            full_name=target.full_name,
+            partitions=None,
+        )
+        if optimizer.kind == "Momentum":
+            return _as_velocity(step, optimizer, pair.target, template, options, read, told)
+        return step
+    return None
+
+
+def _moved(weight: Step, names: Sequence[str]) -> Step | None:
+    """The weight's step over other keys, without what is added; None where the weight is scaled."""
+    averaged = any(isinstance(one, Mean) for one in weight.transforms)
+    sources = tuple(
+        replace(source, key=name, transforms=_unadded(source.transforms, averaged))
+        for source, name in zip(weight.sources, names, strict=True)
+    )
+    moved = replace(weight, sources=sources, transforms=_unadded(weight.transforms, averaged))
+    chains = (moved.transforms, *(source.transforms for source in moved.sources))
+    return None if any(isinstance(one, (Scale, Product)) for chain in chains for one in chain) else moved
+
+
+def _unadded(transforms: Sequence[Transform], averaged: bool) -> tuple[Transform, ...]:
+    """Without constants that are added; of two biases that act as one sum, each has the sum's gradient, so
+    that their mean (and not twice it) is the sum's slot."""
+    without = (Add, Scale) if averaged else (Add,)
+    return tuple(one for one in transforms if not isinstance(one, without))
+
+
+def _as_velocity(
+    step: Step,
+    optimizer: SourceOptimizer,
+    target: TargetOptimizer,
+    template: Template,
+    options: Options,
+    read: Read,
+    told: Told,
+) -> Step | None:
+    """The slot as the target keeps it: an accumulator of gradients (v1), or a velocity."""
+    wants_velocity = target.flavour != "v1"
+    if wants_velocity == optimizer.scaled:
+        return step
+    rate = rate_of(optimizer, target, template, options)
+    if rate is None:
+        message = (
+            "its velocity is -learning_rate times the source's accumulator, and no constant of the graph, no flag and "
+            "no variable of the template tells the learning rate: give --learning_rate"
+        )
+        told.problem("learning_rate", target.path, message)
+        return None
+    formula = "velocity = -learning_rate * accum" if wants_velocity else "accum = velocity / -learning_rate"
+    if rate.value is None and rate.key is not None:
+        if len(step.sources) == 1:
+            told.note(f"{target.path}: {formula}, learning_rate read from {rate.key}")
+            first = replace(step.sources[0], transforms=(*step.sources[0].transforms, *step.transforms))
+            product = (Product(-1.0, divide=not wants_velocity),)
+            return replace(
+                step,
+                sources=(first, Source(key=rate.key)),
+                transforms=product,
+                reason=f"{step.reason}; {formula}",
+            )
+        rate = Number(
+            value=float(read(rate.key).reshape(-1)[0]), origin=f"{rate.key} as it is in this checkpoint"
+        )
+    value = rate.value or 0.0
+    if value == 0:
+        told.problem("learning_rate", target.path, f"a learning rate of 0 ({rate.origin}) makes no velocity")
+        return None
+    told.note(f"{target.path}: {formula} with learning_rate={shown(value)} ({rate.origin})")
+    scale = Scale(-value, divide=not wants_velocity)
+    return replace(step, transforms=(*step.transforms, scale), reason=f"{step.reason}; {formula}")
+
+
+def rate_of(
+    optimizer: SourceOptimizer, target: TargetOptimizer, template: Template, options: Options
+) -> Number | None:
+    """The learning rate that a velocity is made with: the flag's or the source's, else the template's own."""
+    rate = learning_rate(optimizer, options)
+    if rate.value is not None or rate.key is not None:
+        return rate
+    key = target.scalars.get("learning_rate")
+    if key is None:
+        return None
+    return Number(value=float(template.checkpoint.read(key).reshape(-1)[0]), origin=f"the template's {key}")
+
+
+def _doubtful(state: SourceState, slot: str, target: Target, weight: Step) -> Step | None:
+    """An undecided step, where keys look like slots of this variable and are no full set."""
+    keys = {source.key for source in weight.sources}
+    doubts = [one for one in state.undecided if keys & set(one.candidates)]
+    fitting = [one for one in doubts if one.key in state.specs and state.specs[one.key] == target.spec]
+    if not fitting:
+        return None
+    return Step(
+        target=target.key,
+        spec=target.spec,
+        sources=(Source(key=fitting[0].key),),
+        origin="slot",
+        reason=f"{slot}: {fitting[0].reason}",
+        confidence=Confidence.UNDECIDED,
+        candidates=tuple(one.key for one in fitting),
+        paths=target.paths,
+        full_name=target.full_name,
+    )

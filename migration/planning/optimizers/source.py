@@ -1,0 +1,44 @@
+"""`recognise`: every optimizer, step and average of a name-based source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from migration.formats.meta_graph import MetaGraph
+from migration.planning.optimizers import graph_source, name_source
+from migration.planning.optimizers.hyperparameters import with_betas
+from migration.planning.optimizers.shadows import averages_of
+from migration.planning.optimizers.state import SourceState
+from migration.planning.optimizers.step import step_key
+from migration.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Read = Callable[[str], "np.ndarray[Any, Any]"]
+
+
+def recognise(specs: Mapping[str, TensorSpec], meta: MetaGraph | None, read: Read) -> SourceState:
+    """What the name-based tensors of these specs are to an optimizer.
+
+    The graph decides where there is one; what it does not tell, names, shapes and groups do. `read` is
+    called for scalars only.
+    """
+    averages = averages_of(specs, meta)
+    left = {key: spec for key, spec in specs.items() if key not in averages}
+    told = graph_source.optimizers_of(meta, left) if meta is not None else ()
+    claimed = {key for optimizer in told for key in optimizer.keys}
+    rest = {key: spec for key, spec in left.items() if key not in claimed}
+    named, undecided = name_source.optimizers_of(rest)
+    optimizers = (*told, *named)
+    step, confidence, reason = step_key(specs, meta, optimizers, read)
+    return SourceState(
+        optimizers=tuple(with_betas(one, step, read) for one in optimizers),
+        step=step,
+        step_confidence=confidence,
+        step_reason=reason,
+        averages=averages,
+        undecided=tuple(one for one in undecided if one.key not in claimed),
+        specs=specs,
+    )

@@ -1,0 +1,150 @@
+"""What is known of the optimizers in a source, and in a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from migration.errors import Problem
+from migration.planning.optimizers.kinds import Flavour
+from migration.planning.plan import Confidence, Left, Step
+from migration.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A hyperparameter: its value, or the source tensor that holds it, or neither (it is computed).
+
+    `origin` says in words where it is from, e.g. "a constant of the graph".
+    """
+
+    value: float | None = None
+    key: str | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptimizer:
+    """One optimizer of a name-based source.
+
+    `slots` maps (variable key, slot) to the slot's key, a slot going by its tf.compat.v1 name (see
+    `kinds.py`). `scalars` are its beta powers and step count by role ("beta1_power", "iterations").
+    `variables` are all that it trains, slots or not. `scaled` says that the momentum slot is already a
+    velocity, -learning_rate times TF1's accumulator.
+    """
+
+    name: str
+    kind: str
+    slots: Mapping[tuple[str, str], str]
+    scalars: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
+    nesterov: bool | None = None
+    scaled: bool = False
+    bias_corrected: bool = True
+    confidence: Confidence = Confidence.CERTAIN
+    reason: str = ""
+    doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role -> keys that it may be
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key of the source that is the optimizer's own."""
+        stored = (number.key for number in self.numbers.values() if number.key is not None)
+        doubted = (key for keys in self.doubts.values() for key in keys)
+        return frozenset((*self.slots.values(), *self.scalars.values(), *stored, *doubted))
+
+    @property
+    def slot_names(self) -> frozenset[str]:
+        """The slots that it has for some variable."""
+        return frozenset(slot for _, slot in self.slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """A key that looks like optimizer state, and why it is not clear whose; `candidates` are variables."""
+
+    key: str
+    reason: str
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """The optimizers of a source, its step, its moving averages.
+
+    `averages` maps a shadow to the variable that it averages, or to "" where it averages a tensor that
+    is no variable. The step is no part of `claimed`: a template may have a variable for it as well.
+    `specs` are those of the whole source.
+    """
+
+    optimizers: tuple[SourceOptimizer, ...] = ()
+    step: str | None = None
+    step_confidence: Confidence = Confidence.CERTAIN
+    step_reason: str = ""
+    averages: Mapping[str, str] = field(default_factory=dict)
+    undecided: tuple[Undecided, ...] = ()
+    specs: Mapping[str, TensorSpec] = field(default_factory=dict)
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """The keys that are no weights: slots, beta powers, stored hyperparameters, averages."""
+        own = {key for optimizer in self.optimizers for key in optimizer.keys}
+        return frozenset(own | set(self.averages) | {one.key for one in self.undecided})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptimizer:
+    """One optimizer of an object-based checkpoint.
+
+    `slots` maps (variable's node, slot) to the slot's key; `scalars` maps a role ("iterations",
+    "learning_rate", "beta1", "beta1_power" ...) to a key. `others` are keys that only the template can
+    fill (loss scale, seeds of the optimizer's own). `averages` maps a variable's node to the key of the
+    average that the optimizer keeps of it. `kind` is None where nothing tells it: an optimizer that is
+    not built yet, or one that is not known.
+    """
+
+    node: int
+    path: str
+    flavour: Flavour
+    kind: str | None
+    slots: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    scalars: Mapping[str, str] = field(default_factory=dict)
+    averages: Mapping[int, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    variables: tuple[int, ...] = ()
+    built: bool = True
+    reason: str = ""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key that is the optimizer's own."""
+        return frozenset(
+            (*self.slots.values(), *self.scalars.values(), *self.averages.values(), *self.others)
+        )
+
+    @property
+    def slot_names(self) -> frozenset[str]:
+        """The slots that it has for some variable."""
+        return frozenset(slot for _, slot in self.slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What the optimizers add to a plan: `drops` were decided, `unused` is left over and told."""
+
+    steps: tuple[Step, ...] = ()
+    drops: tuple[Left, ...] = ()
+    unused: tuple[Left, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def joined(layouts: list[Layout]) -> Layout:
+    """All of several layouts as one, notes that repeat told once."""
+    return Layout(
+        steps=tuple(step for layout in layouts for step in layout.steps),
+        drops=tuple(left for layout in layouts for left in layout.drops),
+        unused=tuple(left for layout in layouts for left in layout.unused),
+        notes=tuple(dict.fromkeys(note for layout in layouts for note in layout.notes)),
+        problems=tuple(dict.fromkeys(problem for layout in layouts for problem in layout.problems)),
+    )

@@ -1,0 +1,171 @@
+"""How many steps a source has trained: where that number stands, and whether it can be trusted.
+
+TF1's Adam keeps beta1^(t+1) and beta2^(t+1) after t updates (adam.py: both start at beta itself, and
+`_finish` multiplies once an update). In float32, 0.9^t leaves the normal numbers after some 830 steps and
+0.999^t after some 87,000: what is left then no longer tells t.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from migration.formats.meta_graph import MetaGraph
+from migration.planning.optimizers.state import SourceOptimizer, SourceState
+from migration.planning.options import Options
+from migration.planning.plan import Confidence, Source
+from migration.planning.transforms import Cast, Constant, Reshape, Steps, Transform
+from migration.tensors import DType, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Read = Callable[[str], "np.ndarray[Any, Any]"]
+Specs = Mapping[str, TensorSpec]
+
+SMALLEST_NORMAL = 1.1754943508222875e-38  # float32; below it a power no longer tells its exponent
+_STEP_NAME = re.compile(r"^(global_?step|step|iter(ation)?s?)(_\d+)?(:0)?$", re.IGNORECASE)
+_INTEGERS = (DType.INT64, DType.INT32)
+_NUMBERS = (*_INTEGERS, DType.FLOAT32, DType.FLOAT64)
+
+
+@dataclass(frozen=True, slots=True)
+class StepCount:
+    """How a step of the plan gets the number of updates: its sources and transforms, and in words."""
+
+    sources: tuple[Source, ...]
+    transforms: tuple[Transform, ...]
+    reason: str
+    value: int | None = None
+
+    def as_dtype(self, dtype: DType) -> tuple[Transform, ...]:
+        """The transforms, for a target of this dtype."""
+        last = self.transforms[-1] if self.transforms else None
+        if isinstance(last, (Cast, Steps)) and last.dtype is not dtype:
+            return (*self.transforms, Cast(dtype))
+        return self.transforms
+
+
+def step_key(
+    specs: Specs, meta: MetaGraph | None, optimizers: Iterable[SourceOptimizer], read: Read
+) -> tuple[str | None, Confidence, str]:
+    """The key of the step variable, how sure that is, and why."""
+    if meta is not None and meta.global_step is not None:
+        from migration.planning.optimizers.graph_source import key_lookup
+
+        key = key_lookup(meta, specs)(meta.global_step)
+        if key is not None:
+            return key, Confidence.CERTAIN, "the graph counts it up once an update"
+    scalars = {
+        key: spec.dtype for key, spec in specs.items() if spec.shape in ((), (1,)) and _countable(spec)
+    }
+    named = [key for key in scalars if _STEP_NAME.match(key.rpartition("/")[2])]
+    whole = [key for key in named if _is_whole(read(key))]
+    if whole:
+        best = min(
+            whole, key=lambda key: (not key.rpartition("/")[2].startswith("global"), key.count("/"), key)
+        )
+        return best, Confidence.CERTAIN, "by its name"
+    agreeing = [key for key in scalars if _agrees(key, optimizers, read)]
+    if len(agreeing) == 1:
+        return agreeing[0], Confidence.LIKELY, "the only number that agrees with the beta powers"
+    integers = [key for key, dtype in scalars.items() if dtype in _INTEGERS and _is_whole(read(key))]
+    if len(integers) == 1:
+        return integers[0], Confidence.LIKELY, "the only integer"
+    return None, Confidence.UNDECIDED, "no variable looks like a step count"
+
+
+def _countable(spec: TensorSpec) -> bool:
+    return spec.dtype in _NUMBERS
+
+
+def _is_whole(value: np.ndarray[Any, Any]) -> bool:
+    number = float(value.reshape(-1)[0])
+    return math.isfinite(number) and number >= 0 and number == int(number)
+
+
+def _agrees(key: str, optimizers: Iterable[SourceOptimizer], read: Read) -> bool:
+    """Whether a number is the count that some optimizer's beta powers tell."""
+    value = read(key)
+    if not _is_whole(value) or float(value.reshape(-1)[0]) == 0:
+        return False
+    counts = [count for one in optimizers if (count := count_of_powers(one, read)) is not None]
+    return any(close(int(value.reshape(-1)[0]), count) for count in counts)
+
+
+def close(count: int, told: int) -> bool:
+    """Whether a count agrees with what a beta power tells, whose rounding errors grow with the count."""
+    return abs(count - told) <= max(1, round(1e-3 * told))
+
+
+def trusted_power(optimizer: SourceOptimizer, read: Read) -> tuple[str, float, float] | None:
+    """(key, beta, value) of the beta power that tells the step best; None where both have underflowed.
+
+    beta1's is exact as long as it is a normal number, beta2's lasts longer.
+    """
+    for role, beta, default in (("beta1_power", "beta1", 0.9), ("beta2_power", "beta2", 0.999)):
+        key = optimizer.scalars.get(role)
+        if key is None:
+            continue
+        number = optimizer.numbers.get(beta)
+        base = number.value if number is not None and number.value is not None else default
+        value = float(read(key).reshape(-1)[0])
+        if SMALLEST_NORMAL <= value < 1 and 0 < base < 1:
+            return key, base, value
+    return None
+
+
+def count_of_powers(optimizer: SourceOptimizer, read: Read) -> int | None:
+    """The number of updates that an optimizer's beta powers tell: log(power) / log(beta) - 1."""
+    power = trusted_power(optimizer, read)
+    return None if power is None else round(math.log(power[2]) / math.log(power[1])) - 1
+
+
+def count_updates(
+    state: SourceState, optimizer: SourceOptimizer | None, specs: Specs, options: Options, read: Read
+) -> tuple[StepCount | None, list[str]]:
+    """How to get the number of updates that an optimizer has made, and what is to be said about it.
+
+    The flag first; then the optimizer's own counter; then the step variable, where the beta powers do
+    not gainsay it (an optimizer that did not train at every step); then the beta powers. None where
+    nothing tells.
+    """
+    if options.step is not None:
+        count = StepCount((), (Constant(options.step),), "--step", options.step)
+        return count, [f"step: {options.step}, as --step says"]
+    own = optimizer.scalars.get("iterations") if optimizer is not None else None
+    told = count_of_powers(optimizer, read) if optimizer is not None else None
+    key = own if own is not None else state.step
+    if key is not None:
+        value = int(float(read(key).reshape(-1)[0]))
+        if own is not None or told is None or close(value, told):
+            return _of_key(key, specs[key], value), [f"step: {value}, from {key} ({_why(state, key)})"]
+        notes = [f"step: {key} says {value}, but the beta powers tell {told} updates: those count for Adam"]
+        return _of_powers(optimizer, read), notes
+    if told is None:
+        return None, []
+    count_by_powers = _of_powers(optimizer, read)
+    return count_by_powers, [f"step: {told}, from {count_by_powers.reason}"] if count_by_powers else []
+
+
+def _why(state: SourceState, key: str) -> str:
+    return state.step_reason if key == state.step else "the optimizer's own counter"
+
+
+def _of_key(key: str, spec: TensorSpec, value: int) -> StepCount:
+    transforms: tuple[Transform, ...] = () if spec.shape == () else (Reshape(()),)
+    return StepCount((Source(key=key),), (*transforms, Cast(DType.INT64)), key, value)
+
+
+def _of_powers(optimizer: SourceOptimizer | None, read: Read) -> StepCount | None:
+    power = trusted_power(optimizer, read) if optimizer is not None else None
+    if power is None:
+        return None
+    key, beta, value = power
+    count = round(math.log(value) / math.log(beta)) - 1
+    return StepCount(
+        (Source(key=key),), (Steps(beta, 1, DType.INT64),), f"{key} = {beta:.6g}^(step + 1)", count
+    )

@@ -1,0 +1,171 @@
+"""The bytes of one tensor as a stream, in row-major order, however a checkpoint stores it.
+
+A tensor in slices comes as if it were whole. Memory is bounded by what is asked for at a time, except for
+tensors of V1 files, which have to be decoded at once. Checksums are checked as the bytes pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from migration.formats.located import located
+from migration.formats.tensor_bundle import BundleEntry, TensorSlice, encode_tensor
+from migration.formats.tensor_checksum import TensorChecksum
+from migration.tensors import DType, TensorSpec
+
+if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+    from migration.storage import StoredFile
+
+BLOCK = 4 << 20  # bytes at a time: as fast as larger ones, and small beside any limit on memory
+
+
+class TensorStream(Protocol):
+    """`size` bytes in all; each `read` takes the next ones, in multiples of `granule` or up to the end."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def granule(self) -> int: ...
+    def read(self, count: int) -> memoryview: ...
+    def finish(self) -> None: ...
+
+
+def open_stream(checkpoint: Checkpoint, key: str) -> TensorStream:
+    """The stream of one tensor. Reading raises FormatError; `finish`, after the last byte, checks the crcs."""
+    spec = checkpoint.spec(key)
+    where = f"tensor {key!r} of {checkpoint.prefix}"
+    if checkpoint.format == "V1":
+        payload, _ = encode_tensor(checkpoint.read(key), spec.dtype)
+        return _Ready(memoryview(payload))
+    placed = checkpoint.placed(key)
+    if placed[0][0] is None:
+        return _Stored(checkpoint.shard_file(placed[0][1].shard), placed[0][1], where)
+    parts = [
+        _Part(extent.resolved(spec.shape), _Stored(checkpoint.shard_file(entry.shard), entry, where))
+        for extent, entry in placed
+        if extent is not None
+    ]
+    return _Assembled(spec, parts)
+
+
+def blocks(stream: TensorStream, limit: int = BLOCK) -> Iterator[memoryview]:
+    """All of the stream, in blocks of about `limit` bytes; the checksums are checked at the end."""
+    step = max(1, limit // stream.granule) * stream.granule
+    for start in range(0, stream.size, step):
+        yield stream.read(min(step, stream.size - start))
+    stream.finish()
+
+
+def pairs(
+    one: TensorStream, other: TensorStream, limit: int = BLOCK
+) -> Iterator[tuple[memoryview, memoryview]]:
+    """Two streams of one size side by side; the checksums of both are checked at the end."""
+    granule = math.lcm(one.granule, other.granule)
+    step = max(1, limit // granule) * granule
+    for start in range(0, one.size, step):
+        count = min(step, one.size - start)
+        yield one.read(count), other.read(count)
+    one.finish()
+    other.finish()
+
+
+@dataclass(slots=True)
+class _Ready:
+    """Bytes that are in memory."""
+
+    payload: memoryview
+    granule: int = 1
+    _at: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.payload)
+
+    def read(self, count: int) -> memoryview:
+        part = self.payload[self._at : self._at + count]
+        self._at += count
+        return part
+
+    def finish(self) -> None:
+        """V1 files check their blocks as they read them."""
+
+
+class _Stored:
+    """Bytes that lie in one run in a shard."""
+
+    granule = 1
+
+    def __init__(self, file: StoredFile, entry: BundleEntry, where: str) -> None:
+        with located(where):
+            file.reach(entry.offset, entry.size)
+        self.size = entry.size
+        self._file, self._entry, self._where, self._at = file, entry, where, 0
+        self._checksum = TensorChecksum(entry.spec.dtype, entry.spec.size)
+
+    def read(self, count: int) -> memoryview:
+        part = memoryview(bytearray(count))
+        self._file.read_into(self._entry.offset + self._at, part)
+        self._at += count
+        with located(self._where):
+            self._checksum.update(part)
+        return part
+
+    def finish(self) -> None:
+        with located(self._where):
+            self._checksum.check(self._entry.crc32c)
+
+
+@dataclass(slots=True)
+class _Part:
+    """A slice, and its bytes."""
+
+    extent: TensorSlice
+    stream: _Stored
+
+
+@dataclass(slots=True)
+class _Assembled:
+    """A tensor in slices, row by row."""
+
+    spec: TensorSpec
+    parts: list[_Part]
+    size: int = field(init=False)
+    granule: int = field(init=False)
+    _row: int = 0
+
+    def __post_init__(self) -> None:
+        self.size = self.spec.nbytes or 0
+        self.granule = self.size // self.spec.shape[0] if self.size else 1
+
+    def read(self, count: int) -> memoryview:
+        import numpy as np
+
+        start, stop = self._row, self._row + count // self.granule
+        # Raw bytes of an element serve as well as its dtype, and every dtype has them.
+        itemsize = self.spec.dtype.itemsize or 1
+        element = np.dtype((np.void, itemsize))
+        rows = np.empty((stop - start, *self.spec.shape[1:]), element)
+        for part in self.parts:
+            first, length = part.extent.starts[0], part.extent.lengths[0] or 0
+            low, high = max(start, first), min(stop, first + length)
+            if low >= high:
+                continue
+            shape = (high - low, *part.extent.shape(self.spec.shape)[1:])
+            raw = part.stream.read(math.prod(shape) * itemsize)
+            inner = part.extent.index(self.spec.shape)[1:]
+            rows[(slice(low - start, high - start), *inner)] = np.frombuffer(raw, element).reshape(shape)
+        self._row = stop
+        return memoryview(rows.reshape(-1).view(np.uint8))
+
+    def finish(self) -> None:
+        for part in self.parts:
+            part.stream.finish()
+
+
+def is_numeric(dtype: DType) -> bool:
+    """Whether a stream's bytes are elements of a fixed size."""
+    return dtype.itemsize is not None

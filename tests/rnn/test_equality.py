@@ -1,0 +1,182 @@
+"""Recurrent cells of TensorFlow 1 against Keras layers after the migration: outputs, training, and back.
+
+Every case: three steps in a TF1 graph with Adam, saved by its Saver, migrated onto a Keras model that was
+never trained; then the output sequences are equal, and stay so through five steps on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from migration import Checkpoint, Options, execute, make_plan
+from migration.planning.steps import Confidence
+from migration.planning.targets import Template
+from migration.planning.transforms import Add
+from tests.rnn.cells import BATCH, CASES, EPSILON, INPUTS, RATE, TIME, Case, Source, batches
+
+STEPS_BEFORE, STEPS_AFTER = 3, 5
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+KERAS = {"tf_keras": tf_keras, "keras 3": keras}
+BY_NAME = {case.name: case for case in CASES}
+
+
+class Target:
+    """The case's layers with an Adam, of one Keras, under a tf.train.Checkpoint."""
+
+    def __init__(self, case: Case, library: Any) -> None:
+        self.model = library.Sequential([library.layers.Input((TIME, INPUTS)), *case.layers(library.layers)])
+        self.optimizer = library.optimizers.Adam(RATE, epsilon=EPSILON)
+        self.optimizer.build(self.model.trainable_variables)
+        self.root = tf.train.Checkpoint(model=self.model, optimizer=self.optimizer)
+
+        @tf.function(jit_compile=False)
+        def step(inputs: Any, wanted: Any) -> None:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(self.model(inputs) - wanted))
+            weights = self.model.trainable_variables
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+
+        self.train = step
+
+    def run(self, inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The output sequence."""
+        return np.asarray(self.model(inputs))
+
+
+def migrated(source: Checkpoint, target: Target, prefix: Path) -> Any:
+    """Migrates onto the target, restores it, and returns the plan."""
+    template = Template.of(target.root)
+    plan = make_plan(source, template)
+    assert [step.target for step in plan.steps if step.confidence is not Confidence.CERTAIN] == []
+    assert plan.unused == ()
+    assert plan.unfilled == ()
+    execute(plan, source, str(prefix), template=template.checkpoint)
+    target.root.restore(str(prefix)).assert_consumed()
+    return plan
+
+
+@pytest.fixture(scope="module", params=[case.name for case in CASES])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A trained source, its checkpoint, and what it gives after each of the steps that follow."""
+    case = BY_NAME[request.param]
+    source = Source(case)
+    data = batches(STEPS_BEFORE + STEPS_AFTER, source.width)
+    for batch in data[:STEPS_BEFORE]:
+        source.train(batch)
+    prefix = source.save(str(tmp_path_factory.mktemp("source") / "model.ckpt"))
+    probe = batches(1, 1)[0][0]
+    outputs = [source.run(probe)]
+    for batch in data[STEPS_BEFORE:]:
+        source.train(batch)
+        outputs.append(source.run(probe))
+    yield case, source, prefix, data[STEPS_BEFORE:], probe, outputs
+    source.session.close()
+
+
+@pytest.mark.parametrize("library", list(KERAS))
+def test_outputs_and_training_are_equal(trained: Any, library: str, tmp_path: Path) -> None:
+    case, _, prefix, data, probe, outputs = trained
+    assert outputs[0].shape == (BATCH, TIME, outputs[0].shape[-1])
+    target = Target(case, KERAS[library])
+    plan = migrated(Checkpoint.open(prefix), target, tmp_path / "object")
+    assert "cell" in {step.origin for step in plan.steps}
+    np.testing.assert_allclose(target.run(probe), outputs[0], **CLOSE)
+    assert not np.allclose(outputs[0], outputs[1], **CLOSE)
+    for batch, expected in zip(data, outputs[1:], strict=True):
+        target.train(*batch)
+        np.testing.assert_allclose(target.run(probe), expected, **CLOSE)
+
+
+def test_the_way_back(trained: Any, tmp_path: Path) -> None:
+    """Five steps in Keras, back to the old names, and TF1's Saver takes up what TF1 itself would have."""
+    case, source, prefix, data, probe, outputs = trained
+    target = Target(case, tf_keras)
+    migrated(Checkpoint.open(prefix), target, tmp_path / "object")
+    for batch in data:
+        target.train(*batch)
+    trained_on = Checkpoint.open(target.root.save(str(tmp_path / "trained")))
+    back = make_plan(trained_on, prefix, to="name")
+    assert back.unfilled == ()
+    execute(back, trained_on, str(tmp_path / "names"))
+    before = source.session.run(source.weights)
+    source.saver.restore(source.session, str(tmp_path / "names"))
+    np.testing.assert_allclose(source.run(probe), outputs[-1], **CLOSE)
+    for again, old in zip(source.session.run(source.weights), before, strict=True):
+        np.testing.assert_allclose(again, old, **CLOSE)
+
+
+def test_the_forget_bias_is_added_to_the_weight_and_to_no_slot(trained: Any) -> None:
+    case, _, prefix, _, _, _ = trained
+    plan = make_plan(prefix, Target(case, tf_keras).root)
+    adding = [step for step in plan.steps if any(isinstance(one, Add) for one in _transforms(step))]
+    biases = [step for step in plan.steps if step.origin == "cell" and step.full_name.endswith("lstm_cell/bias")]
+    if not any(note.startswith("forget_bias") and not note.startswith("forget_bias 0 ") for note in plan.notes):
+        biases = []
+    assert adding == biases
+
+
+def _transforms(step: Any) -> list[Any]:
+    return [*step.transforms, *(one for source in step.sources for one in source.transforms)]
+
+
+def test_slots_are_the_sources_in_the_new_order(tmp_path: Path) -> None:
+    """The moments of a fused LSTM kernel and bias, by hand: rows in two, j and f exchanged, nothing added."""
+    case = BY_NAME["BasicLSTMCell"]
+    source = Source(case)
+    for batch in batches(2, source.width):
+        source.train(batch)
+    checkpoint = Checkpoint.open(source.save(str(tmp_path / "model.ckpt")))
+    source.session.close()
+    target = Target(case, tf_keras)
+    migrated(checkpoint, target, tmp_path / "object")
+    for old, new in (("Adam", "_momentums"), ("Adam_1", "_velocities")):
+        kernel, bias = (checkpoint.read(f"rnn/basic_lstm_cell/{part}/{old}") for part in ("kernel", "bias"))
+        i, j, f, o = np.split(kernel, 4, axis=1)
+        whole = np.concatenate([i, f, j, o], axis=1)
+        slots = [np.asarray(slot) for slot in getattr(target.optimizer, new)]
+        np.testing.assert_array_equal(slots[0], whole[:INPUTS])
+        np.testing.assert_array_equal(slots[1], whole[INPUTS:])
+        i, j, f, o = np.split(bias, 4)
+        np.testing.assert_array_equal(slots[2], np.concatenate([i, f, j, o]))
+
+
+def test_the_flag_is_for_a_checkpoint_without_its_graph(tmp_path: Path) -> None:
+    case = BY_NAME["LSTMCell"]  # forget_bias=0.3
+    source = Source(case)
+    prefix = source.save(str(tmp_path / "model.ckpt"))
+    Path(prefix + ".meta").unlink()
+    probe = batches(1, 1)[0][0]
+    expected = source.run(probe)
+    source.session.close()
+    checkpoint = Checkpoint.open(prefix)
+    for value, right in ((0.3, True), (None, False)):
+        target = Target(case, keras)
+        template = Template.of(target.root)
+        plan = make_plan(checkpoint, template, options=Options(forget_bias=value, step=0, learning_rate=RATE))
+        told = "--forget_bias" if right else "TensorFlow 1's default"
+        assert any(told in note for note in plan.notes)
+        out = str(tmp_path / f"object-{value}")
+        execute(plan, checkpoint, out, template=template.checkpoint)
+        target.root.restore(out)
+        assert np.allclose(target.run(probe), expected, **CLOSE) == right
+
+
+def test_a_gru_of_another_formula_is_refused(tmp_path: Path) -> None:
+    """reset_after=True, Keras's default, cannot be what GRUCell computes: told, and left undone."""
+    case = BY_NAME["GRUCell"]
+    source = Source(case)
+    prefix = source.save(str(tmp_path / "model.ckpt"))
+    source.session.close()
+    other = Case(name="", graph=case.graph, layers=lambda layers: [layers.GRU(6, return_sequences=True)])
+    plan = make_plan(prefix, Target(other, keras).root)
+    assert any("reset_after=False" in note for note in plan.notes)
+    assert any("gates/kernel" in left.key for left in plan.unused)
+    assert any(left.full_name.endswith("gru_cell/kernel") for left in plan.unfilled)

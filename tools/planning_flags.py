@@ -1,0 +1,168 @@
+"""The flags by which ckpt-plan and ckpt-migrate say what goes where, and the plan that they make."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from ckpt_tools import terminal
+
+if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+    from migration.planning.options import Options
+    from migration.planning.plan import Plan
+    from migration.planning.rules import Rules
+
+STEERING = (
+    "template", "mapping", "rules", "to", "optimizer", "learning_rate", "step", "averages", "forget_bias",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningFlags:
+    """Reads the flags that `define` made."""
+
+    values: flags.FlagValues
+
+    @classmethod
+    def define(cls, values: flags.FlagValues) -> PlanningFlags:
+        """Define the flags in `values`."""
+        flags.DEFINE_string(
+            "template",
+            None,
+            "An object-based checkpoint that the new code saved once, untrained; with --to=name, a name-based one.",
+            flag_values=values,
+        )
+        flags.DEFINE_string(
+            "mapping",
+            None,
+            "A JSON or TOML file that leads names of the source to paths, full names, keys or names of the result.",
+            flag_values=values,
+        )
+        flags.DEFINE_string("rules", None, "A TOML file of rename rules.", flag_values=values)
+        flags.DEFINE_enum(
+            "to",
+            "object",
+            ["object", "name", "rename"],
+            "The style of the result; rename stays name-based.",
+            flag_values=values,
+        )
+        flags.DEFINE_enum(
+            "optimizer",
+            "auto",
+            ["auto", "drop", "keep"],
+            "Optimizer state: laid out for the target's optimizer, left out, or kept as plain tensors.",
+            flag_values=values,
+        )
+        flags.DEFINE_float(
+            "learning_rate", None, "The learning rate, where the graph does not tell it.", flag_values=values
+        )
+        flags.DEFINE_integer(
+            "step", None, "The number of training steps done, where no tensor tells it.", flag_values=values
+        )
+        flags.DEFINE_enum(
+            "averages",
+            "keep",
+            ["keep", "drop", "promote"],
+            "Moving averages: kept, left out, or put in the place of their weights.",
+            flag_values=values,
+        )
+        flags.DEFINE_float(
+            "forget_bias", None, "The LSTM cells' forget_bias, where the graph does not tell it.", flag_values=values
+        )
+        return cls(values)
+
+    def template(self) -> Checkpoint | None:
+        """The open template; None where none is given."""
+        path = self.values["template"].value
+        if not path:
+            return None
+        from migration.checkpoint import Checkpoint
+
+        return Checkpoint.open(path)
+
+    def options(self) -> Options:
+        """The choices beyond names."""
+        from migration.planning.options import Options
+
+        value = {name: self.values[name].value for name in STEERING}
+        return Options(
+            optimizer=value["optimizer"],
+            learning_rate=value["learning_rate"],
+            step=value["step"],
+            averages=value["averages"],
+            forget_bias=value["forget_bias"],
+        )
+
+    def plan(self, source: Checkpoint, template: Checkpoint | None) -> Plan:
+        """The plan that the flags ask for. Raises what `make_plan` raises."""
+        from migration.planning.planner import make_plan
+
+        if self.values["mapping"].value and self.values["rules"].value:
+            raise terminal.UsageError("--mapping and --rules do not go together: write the mapping as rules")
+        return make_plan(
+            source,
+            template,
+            to=self.values["to"].value,
+            mapping=read_mapping(self.values["mapping"].value),
+            rules=read_rules(self.values["rules"].value),
+            options=self.options(),
+        )
+
+
+def read_mapping(path: str | None) -> dict[str, str] | None:
+    """The mapping in a JSON file of one object, or in a TOML file of strings (at its top or under [mapping]).
+
+    Raises InputError for a file of another kind.
+    """
+    if not path:
+        return None
+    from migration.errors import InputError
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    found = _parsed(text, path)
+    if isinstance(found, dict) and isinstance(found.get("mapping"), dict) and len(found) == 1:
+        found = found["mapping"]
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: a mapping is one object of names and places, this is a {type(found).__name__}")
+    wrong = [name for name, place in found.items() if not isinstance(place, str) or not place]
+    if wrong:
+        raise InputError(f"{path}: {wrong[0]!r} must lead to a text; {len(wrong)} entries do not (quote names with dots)")
+    return dict(found)
+
+
+def _parsed(text: str, path: str) -> Any:
+    from migration.config import tomllib
+    from migration.errors import InputError
+
+    try:
+        if text.lstrip().startswith("{") or path.endswith(".json"):
+            return json.loads(text, object_pairs_hook=_once)
+        return tomllib.loads(text)
+    except ValueError as error:  # both decoders' errors are ValueErrors
+        raise InputError(f"{path}: not readable as {'JSON' if path.endswith('.json') else 'TOML'}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} stands there twice")
+        found[name] = value
+    return found
+
+
+def read_rules(path: str | None) -> Rules | None:
+    """The rules in a file; None where there is none."""
+    if not path:
+        return None
+    from migration.planning.rules import Rules
+
+    return Rules.read(path)
