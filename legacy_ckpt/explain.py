@@ -32,11 +32,12 @@ READ_ERRORS = (
 def restore_error(match: Match, inventory: Inventory, eager: bool) -> Exception:
     """The exception of the type that TensorFlow raises for such a failure, with a text for people."""
     text = explain(match, inventory, eager)
+    kind: type[Exception] = tf.errors.InvalidArgumentError
     if match.missing:
-        return tf.errors.NotFoundError(None, None, text)
-    if eager and all(mismatch.kind == "shape" for mismatch in match.mismatched):
-        return ValueError(text)
-    return tf.errors.InvalidArgumentError(None, None, text)
+        kind = tf.errors.NotFoundError
+    elif eager and all(mismatch.kind == "shape" for mismatch in match.mismatched):
+        kind = ValueError
+    return kind(text) if kind is ValueError else kind(None, None, text)
 
 
 def explain(match: Match, inventory: Inventory, eager: bool) -> str:

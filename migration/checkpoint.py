@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from migration.errors import CheckpointNotFoundError, FormatError, MissingKeyError
 from migration.formats.object_graph import GRAPH_KEY, ObjectGraph
 from migration.formats.sstable import Table
-from migration.formats.tensor_bundle import BundleEntry, BundleIndex, TensorSlice, check_tensor, decode_tensor, shard_name
+from migration.formats.tensor_bundle import (
+    BundleEntry,
+    BundleIndex,
+    TensorSlice,
+    check_tensor,
+    decode_tensor,
+    shard_name,
+)
 from migration.location import STATE_FILE, Location, locate
 from migration.storage import StoredFile
 from migration.tensors import TensorSpec
@@ -133,7 +140,9 @@ class Checkpoint:
             else {key: entry.slices for key, entry in self.index.entries.items() if entry.slices}
         )
         found = {key: _ordered(parts, self.specs[key]) for key, parts in slices.items() if key in self.specs}
-        return MappingProxyType({key: parts for key, parts in found.items() if not _is_whole(parts, self.specs[key])})
+        return MappingProxyType(
+            {key: parts for key, parts in found.items() if not _is_whole(parts, self.specs[key])}
+        )
 
     def spec(self, key: str) -> TensorSpec:
         """The tensor's dtype and shape. Raises MissingKeyError, naming the nearest keys."""
@@ -167,7 +176,11 @@ class Checkpoint:
         if self.graph is None:
             return self.keys
         claimed = {attribute.checkpoint_key for _, attribute in self.graph.attributes()}
-        return tuple(key for key in self.keys if key not in claimed and not any(mark in f"/{key}" for mark in _OBJECT_MARKS))
+        return tuple(
+            key
+            for key in self.keys
+            if key not in claimed and not any(mark in f"/{key}" for mark in _OBJECT_MARKS)
+        )
 
     @cached_property
     def style(self) -> Style:
@@ -245,7 +258,9 @@ class Checkpoint:
             try:
                 self._files[shard] = StoredFile(path)
             except CheckpointNotFoundError:
-                raise FormatError(f"{path}: absent, but the index of {self.prefix} needs it: copy the file again") from None
+                raise FormatError(
+                    f"{path}: absent, but the index of {self.prefix} needs it: copy the file again"
+                ) from None
         return self._files[shard]
 
     def placed(self, key: str) -> tuple[tuple[TensorSlice | None, BundleEntry], ...]:

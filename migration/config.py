@@ -24,7 +24,7 @@ from migration.errors import InputError, Problem, ProblemsError
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 PATHS = (
     "checkpoint", "output", "migrated", "model_dir", "output_dir", "template", "plan", "rules", "mapping",
@@ -47,7 +47,7 @@ class Config:
 
     @classmethod
     def read(cls, file: str | os.PathLike[str]) -> Config:
-        """The config of that file. Raises ConfigError for one that is absent, no TOML, or has unknown keys."""
+        """The config of that file. Raises ConfigError where it is absent, no TOML, or has unknown keys."""
         name = os.fspath(file)
         try:
             with open(name, encoding="utf-8") as stream:
@@ -61,8 +61,8 @@ class Config:
     def from_text(cls, text: str, file: str) -> Config:
         """The config of a file's text; `file` stands in errors, and relative paths start beside it."""
         try:
-            tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            tables = parse_toml(text)
+        except ValueError as error:
             raise ConfigError(f"{file}: this is no TOML ({error})", ()) from None
         problems = [*_unknown_tables(tables), *_bad_paths(tables.get("paths", {})), *_bad_tools(tables)]
         if problems:
@@ -72,7 +72,8 @@ class Config:
         return cls(
             file=file,
             paths={
-                key: os.path.join(beside, os.path.expanduser(path)) for key, path in tables.get("paths", {}).items()
+                key: os.path.join(beside, os.path.expanduser(path))
+                for key, path in tables.get("paths", {}).items()
             },
             tools={tool: tables[tool] for tool in TOOLS if tool in tables},
         )
@@ -80,6 +81,12 @@ class Config:
     def flags_of(self, tool: str) -> dict[str, Value]:
         """The values for the flags of that tool: the paths, and then the tool's own table."""
         return {**self.paths, **self.tools.get(tool, {})}
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises ValueError, with the line, for any other text."""
+    tables: dict[str, Any] = tomllib.loads(text)
+    return tables
 
 
 def _unknown_tables(tables: Mapping[str, Any]) -> list[Problem]:

@@ -110,7 +110,9 @@ def _distance(here: Checkpoint, there: Checkpoint, step: Step) -> Distance | Non
             open_stream(here, step.sources[0].key), open_stream(there, step.target), step.spec.dtype
         )
     if plain and step.spec.dtype.name in ("VARIANT", "RESOURCE"):
-        return distance_of_streams(open_stream(here, step.sources[0].key), open_stream(there, step.target), None)
+        return distance_of_streams(
+            open_stream(here, step.sources[0].key), open_stream(there, step.target), None
+        )
     arrays = [here.read(taken.key) for taken in step.sources]
     return distance_of_arrays(apply_step(step, arrays), there.read(step.target))
 
@@ -122,7 +124,11 @@ def _left(here: Checkpoint, there: Checkpoint, paired: Pairing) -> Iterator[Comp
     renamed = _renamed(here, mine, there, theirs)
     for one, other in renamed.items():
         yield Compared(
-            change=Change.RENAMED, here=one, there=other, spec_here=here.spec(one), spec_there=there.spec(other)
+            change=Change.RENAMED,
+            here=one,
+            there=other,
+            spec_here=here.spec(one),
+            spec_there=there.spec(other),
         )
     for key in mine:
         if key not in renamed:

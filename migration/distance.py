@@ -104,7 +104,11 @@ def _gap(one: np.ndarray[Any, Any], two: np.ndarray[Any, Any]) -> np.ndarray[Any
     import numpy as np
 
     if one.dtype.kind in "iu":  # the difference of two int64 fits uint64, whatever wraps on the way
-        wide = (one.astype(np.uint64), two.astype(np.uint64)) if one.dtype.kind == "u" else _as_unsigned(one, two)
+        wide = (
+            (one.astype(np.uint64), two.astype(np.uint64))
+            if one.dtype.kind == "u"
+            else _as_unsigned(one, two)
+        )
         return np.where(one >= two, wide[0] - wide[1], wide[1] - wide[0])
     with np.errstate(invalid="ignore", over="ignore"):
         wider = np.complex128 if one.dtype.kind == "c" else np.float64

@@ -53,7 +53,9 @@ def locate(path: str | os.PathLike[str], latest_filename: str = STATE_FILE) -> L
     if isinstance(text, bytes):
         text = os.fsdecode(text)
     if not text:
-        raise CheckpointNotFoundError("an empty path: give a checkpoint's prefix, such as dir/model.ckpt-1000")
+        raise CheckpointNotFoundError(
+            "an empty path: give a checkpoint's prefix, such as dir/model.ckpt-1000"
+        )
     found = _as_prefix(text)
     if found is not None:
         return found
@@ -148,14 +150,18 @@ def _sharded_v1(match: re.Match[str], remarks: tuple[str, ...]) -> Location | No
     counts = sorted({path[-5:] for path in files})
     if len(counts) > 1:
         names = ", ".join(f"{stem}-?????-of-{each}" for each in counts)
-        raise CheckpointNotFoundError(f"{stem}: more than one V1 checkpoint has this prefix: say which of {names}")
+        raise CheckpointNotFoundError(
+            f"{stem}: more than one V1 checkpoint has this prefix: say which of {names}"
+        )
     missing = [
         name
         for name in (f"{stem}-{shard:05d}-of-{counts[0]}" for shard in range(int(counts[0])))
         if name not in files
     ]
     if missing:
-        raise CheckpointNotFoundError(f"{missing[0]}: no such file, but the checkpoint has {int(counts[0])} files: copy it again")
+        raise CheckpointNotFoundError(
+            f"{missing[0]}: no such file, but the checkpoint has {int(counts[0])} files: copy it again"
+        )
     return _v1(f"{stem}-?????-of-{counts[0]}", tuple(files), stem, remarks)
 
 
@@ -186,7 +192,9 @@ def _in_directory(directory: str, latest_filename: str) -> Location:
         return _of_state(state)
     prefixes = prefixes_in(directory)
     if len(prefixes) == 1:
-        found = _as_prefix(prefixes[0], (f"{directory} has no state file; its one checkpoint {prefixes[0]} was opened",))
+        found = _as_prefix(
+            prefixes[0], (f"{directory} has no state file; its one checkpoint {prefixes[0]} was opened",)
+        )
         if found is not None:
             return found
     if prefixes:
@@ -209,18 +217,27 @@ def _of_state(state: str) -> Location:
     except OSError as error:
         raise FormatError(f"{state}: cannot be read ({error.strerror}): check its permissions") from None
     for number, path in enumerate(parts_of_state_path(directory, recorded)):
-        remark = (f"{state} names {recorded}, which is not there; {path} beside it was opened",) if number else ()
+        remark = (
+            (f"{state} names {recorded}, which is not there; {path} beside it was opened",) if number else ()
+        )
         found = _as_prefix(path, remark)
         if found is not None:
             return found
     prefixes = prefixes_in(directory)
     if len(prefixes) == 1:
         found = _as_prefix(
-            prefixes[0], (f"{state} names {recorded}, which is not there; the directory's one checkpoint {prefixes[0]} was opened",)
+            prefixes[0],
+            (
+                f"{state} names {recorded}, which is not there; the directory's one checkpoint {prefixes[0]} was opened",
+            ),
         )
         if found is not None:
             return found
-    there = f"the directory has {', '.join(prefixes[-3:])}" if prefixes else "the directory has no checkpoint at all"
+    there = (
+        f"the directory has {', '.join(prefixes[-3:])}"
+        if prefixes
+        else "the directory has no checkpoint at all"
+    )
     raise CheckpointNotFoundError(f"{state}: names {recorded!r} as the latest, which is not there; {there}")
 
 
@@ -237,7 +254,8 @@ def _of_file(path: str, latest_filename: str) -> Location:
         if found is not None:
             return found
         raise CheckpointNotFoundError(
-            f"{shard[0]}{INDEX}: no such file; without its index the shard {path} cannot be read" + _nearest_text(shard[0])
+            f"{shard[0]}{INDEX}: no such file; without its index the shard {path} cannot be read"
+            + _nearest_text(shard[0])
         )
     if name in SAVED_MODEL:
         return _in_directory(directory or ".", latest_filename)
@@ -248,7 +266,8 @@ def _of_file(path: str, latest_filename: str) -> Location:
         return _of_state(path)
     if name.endswith(META):
         raise CheckpointNotFoundError(
-            f"{path.removesuffix(META)}{INDEX}: no such file; a .meta holds the graph only" + _nearest_text(path)
+            f"{path.removesuffix(META)}{INDEX}: no such file; a .meta holds the graph only"
+            + _nearest_text(path)
         )
     raise FormatError(
         f"{path}: neither a V1 checkpoint (its last 8 bytes are not a table's) nor any other file of a checkpoint: "
@@ -276,7 +295,9 @@ def _of_absent(text: str) -> Location:
         raise CheckpointNotFoundError(f"{text}: a broken link, or not a regular file")
     shards = [path for path in _glob(text, ".data-?????-of-?????") if parse_shard_name(path)]
     if shards:
-        raise CheckpointNotFoundError(f"{text}{INDEX}: no such file, though {shards[0]} is there: copy the index too")
+        raise CheckpointNotFoundError(
+            f"{text}{INDEX}: no such file, though {shards[0]} is there: copy the index too"
+        )
     raise CheckpointNotFoundError(f"{text}: no checkpoint of this prefix" + _nearest_text(text))
 
 

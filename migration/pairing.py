@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from migration.errors import PlanError, Problem
@@ -68,16 +69,16 @@ def _misfits(wanted: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec]) 
 
 
 def _remembered(source: Checkpoint, migrated: Checkpoint, notes: list[str]) -> Plan | None:
-    """The plan from `source` to `migrated` that a manifest holds; what speaks against one goes into `notes`."""
+    """The plan from `source` to `migrated` that a manifest holds; `notes` gets what speaks against one."""
     from migration.planning.manifest import Manifest
 
     if migrated.manifest_bytes is not None:
-        manifest = Manifest.from_bytes(migrated.manifest_bytes, migrated.prefix)
+        manifest = Manifest.from_bytes(migrated.manifest_bytes, migrated.graph, migrated.prefix)
         if manifest.source_digest == source.digest:
             return manifest.plan
         notes.append(f"the manifest of {migrated.prefix} was written for another source than {source.prefix}")
     if source.manifest_bytes is not None:
-        manifest = Manifest.from_bytes(source.manifest_bytes, source.prefix)
+        manifest = Manifest.from_bytes(source.manifest_bytes, source.graph, source.prefix)
         if manifest.source_digest == migrated.digest:
             return manifest.way_back()
     return None
@@ -108,28 +109,55 @@ def by_names(source: Checkpoint, migrated: Checkpoint, notes: Iterable[str] = ()
     partners = match_names(source, migrated)
     steps = [
         Step(target=target, spec=source.specs[key], sources=(Source(key=key),), origin="name")
-        for key, target in partners.items()
+        for key, target in partners
     ]
-    used = set(partners.values())
+    mine, theirs = {key for key, _ in partners}, {target for _, target in partners}
     return Pairing(
         basis="names",
         steps=tuple(steps),
-        source_only=tuple(key for key in source.keys if key not in partners and key != SAVE_COUNTER_KEY),
-        migrated_only=tuple(key for key in migrated.keys if key not in used and key != SAVE_COUNTER_KEY),
+        source_only=tuple(key for key in source.keys if key not in mine and key != SAVE_COUNTER_KEY),
+        migrated_only=tuple(key for key in migrated.keys if key not in theirs and key != SAVE_COUNTER_KEY),
         notes=tuple(notes),
     )
 
 
-def match_names(one: Checkpoint, other: Checkpoint) -> dict[str, str]:
-    """The key in `other` of each tensor of `one` that goes by the same name there, in the order of `one`."""
-    mine, theirs = names_of(one), names_of(other)
+def match_names(one: Checkpoint, other: Checkpoint) -> tuple[tuple[str, str], ...]:
+    """The keys of what goes by the same name in both, in the order of `one`.
+
+    In a checkpoint of both styles a tensor goes by a key of each: then it has a partner for each.
+    """
+    mine, theirs = _sides(one), _sides(other)
+    found: dict[tuple[str, str], None] = {}
+    matched: set[str] = set()
+    targets: set[str] = set()
+    for here, there in sorted(product(mine, theirs), key=lambda sides: sides[0] != sides[1]):
+        for pair in _match_sides(mine[here], theirs[there]):
+            if pair[0] not in matched or pair[1] not in targets:
+                found[pair] = None
+                matched.add(pair[0])
+                targets.add(pair[1])
+    order = {key: number for number, key in enumerate(one.keys)}
+    return tuple(sorted(found, key=lambda pair: order[pair[0]]))
+
+
+def _sides(checkpoint: Checkpoint) -> dict[str, dict[str, Named]]:
+    """The tensors under their names, and those under the object graph's keys."""
+    named = names_of(checkpoint)
+    names = set(checkpoint.names)
+    return {
+        "names": {key: each for key, each in named.items() if key in names},
+        "objects": {key: each for key, each in named.items() if key not in names},
+    }
+
+
+def _match_sides(mine: Mapping[str, Named], theirs: Mapping[str, Named]) -> Iterable[tuple[str, str]]:
     found: dict[str, str] = {key: key for key in mine if key in theirs}
     for kind in ("full_name", "path"):
         taken = set(found.values())
         here = _unique(kind, (named for key, named in mine.items() if key not in found))
         there = _unique(kind, (named for key, named in theirs.items() if key not in taken))
         found |= {key: there[name] for name, key in here.items() if name in there}
-    return {key: found[key] for key in mine if key in found}
+    return found.items()
 
 
 def _unique(kind: str, entries: Iterable[Named]) -> dict[str, str]:

@@ -90,7 +90,9 @@ class StagedFile:
 
     def __init__(self, path: str, size: int) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666
+        )
         if size:
             os.truncate(self._descriptor, size)
 
@@ -218,5 +220,11 @@ def _told(where: str) -> Iterator[None]:
 
 def _target_error(where: str, error: OSError) -> TargetError:
     cause = error.strerror or str(error)
-    advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the path and its permissions"
-    return TargetError(f"{where}: cannot be written ({cause}): {advice} and run again; nothing was left behind")
+    advice = (
+        "free some space"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else "check the path and its permissions"
+    )
+    return TargetError(
+        f"{where}: cannot be written ({cause}): {advice} and run again; nothing was left behind"
+    )

@@ -35,7 +35,7 @@ class TensorStream(Protocol):
 
 
 def open_stream(checkpoint: Checkpoint, key: str) -> TensorStream:
-    """The stream of one tensor. Reading raises FormatError; `finish`, after the last byte, checks the crcs."""
+    """The stream of one tensor. Reading raises FormatError; so does `finish`, which checks the checksums."""
     spec = checkpoint.spec(key)
     where = f"tensor {key!r} of {checkpoint.prefix}"
     if checkpoint.format == "V1":
@@ -156,10 +156,10 @@ class _Assembled:
                 continue
             shape = (high - low, *part.extent.shape(self.spec.shape)[1:])
             raw = part.stream.read(math.prod(shape) * itemsize)
-            inner = part.extent.index(self.spec.shape)[1:]
-            rows[(slice(low - start, high - start), *inner)] = np.frombuffer(raw, element).reshape(shape)
+            box = (slice(low - start, high - start), *part.extent.index(self.spec.shape)[1:])
+            rows[box] = np.frombuffer(raw, element).reshape(shape)
         self._row = stop
-        return memoryview(rows.reshape(-1).view(np.uint8))
+        return memoryview(rows.tobytes())
 
     def finish(self) -> None:
         for part in self.parts:

@@ -113,7 +113,8 @@ class DType(enum.Enum):
         if self in _ML_DTYPES:
             import ml_dtypes
 
-            return np.dtype(getattr(ml_dtypes, plain))
+            kind: np.dtype[Any] = np.dtype(getattr(ml_dtypes, plain))
+            return kind
         return np.dtype(plain)
 
 
@@ -130,7 +131,7 @@ _BY_SIZE = {
     16: "COMPLEX128",
 }
 _ITEMSIZE: dict[DType, int] = {
-    **{dtype: 1 for dtype in _ML_DTYPES},
+    **dict.fromkeys(_ML_DTYPES, 1),
     **{DType[name]: size for size, names in _BY_SIZE.items() for name in names.split()},
 }
 

@@ -88,7 +88,7 @@ def _of_numbers(checkpoint: Checkpoint, key: str) -> ValueSummary:
 
 
 def widened(part: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The numbers in a type that numpy itself can compare and add: ml_dtypes' kinds become float32 or int8."""
+    """The numbers in a type that numpy itself can compute with: ml_dtypes' become float32 or int8."""
     import numpy as np
 
     if part.dtype.kind in "biufc" and part.dtype.isbuiltin == 1:

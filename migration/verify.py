@@ -241,7 +241,7 @@ class _Comparer:
 
     def _by_computing(self, step: Step) -> tuple[Verdict, str]:
         arrays = [self._side(taken).read(taken.key) for taken in step.sources]
-        wanted, crc = encode_tensor(apply_step(step, arrays), step.spec.dtype)
+        wanted, _ = encode_tensor(apply_step(step, arrays), step.spec.dtype)
         del arrays
         try:
             stream = open_stream(self.migrated, step.target)
@@ -256,9 +256,7 @@ class _Comparer:
         return Verdict.COMPUTED, ""
 
 
-def _by_slice(
-    checkpoint: Checkpoint, key: str
-) -> Mapping[TensorSlice | None, tuple[str, BundleEntry]]:
+def _by_slice(checkpoint: Checkpoint, key: str) -> Mapping[TensorSlice | None, tuple[str, BundleEntry]]:
     shape = checkpoint.spec(key).shape
     return {
         None if extent is None else extent.resolved(shape): (checkpoint.shard_path(entry.shard), entry)

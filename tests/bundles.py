@@ -26,7 +26,7 @@ def write_bundle(
     parts: Mapping[str, int] | None = None,
     num_shards: int = 1,
 ) -> str:
-    """Write arrays by name, dealt out over the shards in turn; `parts` says into how many rows-wise slices."""
+    """Write arrays by name, dealt out over the shards in turn; `parts` says into how many slices of rows."""
     prefix = os.fspath(prefix)
     shards = [bytearray() for _ in range(num_shards)]
     entries: dict[str, BundleEntry] = {}

@@ -72,7 +72,9 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_no_cycles() -> None:
-    edges = {name_of(path): {dep for dep in imported(path) if dep.startswith("migration")} for path in MODULES}
+    edges = {
+        name_of(path): {dep for dep in imported(path) if dep.startswith("migration")} for path in MODULES
+    }
     for start in edges:
         assert start not in reachable(edges, start), start
 

@@ -171,7 +171,7 @@ def test_no_directory_above_is_needed(tmp_path: pathlib.Path, monkeypatch: pytes
 
 
 def test_a_key_that_is_not_there_names_the_nearest(run: pathlib.Path) -> None:
-    write_bundle(run / "n", {"layer_1/kernel": np.zeros(1, np.float32), "layer_2/kernel": np.zeros(1, np.float32)})
+    write_bundle(run / "n", {f"layer_{number}/kernel": np.zeros(1, np.float32) for number in (1, 2)})
     with pytest.raises(KeyError, match="layer_1/kernel"):
         Checkpoint.open(run / "n").read("layer1/kernel")
     with pytest.raises(MigrationError):

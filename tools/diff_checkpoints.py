@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-
 from ckpt_tools import tables, terminal
 
 if TYPE_CHECKING:
     from migration.diff import Compared, Difference
 
 FLAGS = flags.FlagValues()
-_PLAN = flags.DEFINE_string("plan", None, "A plan file: B is compared with what it makes of A.", flag_values=FLAGS)
+_PLAN = flags.DEFINE_string(
+    "plan", None, "A plan file: B is compared with what it makes of A.", flag_values=FLAGS
+)
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How to print.", flag_values=FLAGS)
 _ALL = flags.DEFINE_bool("all", False, "Show the equal tensors too.", flag_values=FLAGS)
 
@@ -91,7 +92,9 @@ def _cells(row: Compared) -> tuple[str, str, str, str]:
         spec = f"{row.spec_here} -> {row.spec_there}"
     if row.distance is None:
         return spec, "", "", ""
-    numbers = ("" if each is None else f"{each:.6g}" for each in (row.distance.max_abs, row.distance.relative_norm))
+    numbers = (
+        "" if each is None else f"{each:.6g}" for each in (row.distance.max_abs, row.distance.relative_norm)
+    )
     return spec, str(row.distance.differing), *numbers  # type: ignore[return-value]
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-
 from ckpt_tools import tables, terminal
 
 if TYPE_CHECKING:
@@ -100,7 +99,9 @@ def _nbytes(checkpoint: Checkpoint, key: str) -> int:
 
 
 def _header(checkpoint: Checkpoint, nbytes: int) -> dict[str, Any]:
-    shards = checkpoint.index.header.num_shards if checkpoint.format == "V2" else len(checkpoint.location.files)
+    shards = (
+        checkpoint.index.header.num_shards if checkpoint.format == "V2" else len(checkpoint.location.files)
+    )
     return {
         "prefix": checkpoint.prefix,
         "format": checkpoint.format,
@@ -146,7 +147,8 @@ def _document(
             "shape": list(spec.shape),
             "bytes": sizes[key],
             "partitions": [
-                {"starts": list(part.starts), "lengths": list(part.lengths)} for part in partitions.get(key, ())
+                {"starts": list(part.starts), "lengths": list(part.lengths)}
+                for part in partitions.get(key, ())
             ],
         }
         if key in names:
@@ -205,9 +207,13 @@ def _counted(header: dict[str, Any]) -> str:
 
 
 def _summary_cells(summary: ValueSummary) -> list[str]:
-    extremes = ["" if each is None else f"{each:.6g}" for each in (summary.least, summary.greatest, summary.mean)]
+    extremes = [
+        "" if each is None else f"{each:.6g}" for each in (summary.least, summary.greatest, summary.mean)
+    ]
     first = " ".join(map(_cell, summary.first)) + (" ..." if summary.count > len(summary.first) else "")
-    odd = [f"({count} {what})" for count, what in ((summary.nan, "NaN"), (summary.infinite, "infinite")) if count]
+    odd = [
+        f"({count} {what})" for count, what in ((summary.nan, "NaN"), (summary.infinite, "infinite")) if count
+    ]
     return [*extremes, " ".join([*odd, first])]
 
 

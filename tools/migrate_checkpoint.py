@@ -6,18 +6,15 @@ to be done. No TensorFlow is needed.
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-
-from ckpt_tools import tables, terminal
+from ckpt_tools import directories, tables, terminal
 from ckpt_tools.planning_flags import STEERING, PlanningFlags
 
 if TYPE_CHECKING:
+    from migration.checked import Writing
     from migration.checkpoint import Checkpoint
     from migration.convert import Receipt
     from migration.planning.plan import Plan
@@ -27,7 +24,10 @@ FLAGS = flags.FlagValues()
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The checkpoint to migrate.", flag_values=FLAGS)
 _OUTPUT = flags.DEFINE_string("output", None, "The prefix to write.", flag_values=FLAGS)
 _MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "Instead of --checkpoint: a directory, all of whose checkpoints are migrated.", flag_values=FLAGS
+    "model_dir",
+    None,
+    "Instead of --checkpoint: a directory, all of whose checkpoints are migrated.",
+    flag_values=FLAGS,
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where --model_dir's results go.", flag_values=FLAGS)
 _ONLY = flags.DEFINE_string(
@@ -43,12 +43,22 @@ _DATA = flags.DEFINE_enum(
     flag_values=FLAGS,
 )
 _KEEP_NAMES = flags.DEFINE_bool(
-    "keep_names", False, "Leave the old names in the index beside the new keys, on the same bytes.", flag_values=FLAGS
+    "keep_names",
+    False,
+    "Leave the old names in the index beside the new keys, on the same bytes.",
+    flag_values=FLAGS,
 )
-_MANIFEST = flags.DEFINE_bool("manifest", True, "Remember the source in the result, for the way back.", flag_values=FLAGS)
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a checkpoint that is already there.", flag_values=FLAGS)
+_MANIFEST = flags.DEFINE_bool(
+    "manifest", True, "Remember the source in the result, for the way back.", flag_values=FLAGS
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace a checkpoint that is already there.", flag_values=FLAGS
+)
 _ALLOW_UNUSED = flags.DEFINE_bool(
-    "allow_unused", False, "Leave out tensors of the source that have no place in the result.", flag_values=FLAGS
+    "allow_unused",
+    False,
+    "Leave out tensors of the source that have no place in the result.",
+    flag_values=FLAGS,
 )
 _ALLOW_UNFILLED = flags.DEFINE_bool(
     "allow_unfilled", False, "Where the source has nothing, keep the template's own value.", flag_values=FLAGS
@@ -67,10 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     """The tool's one call. Returns the exit status."""
     terminal.exclusive(FLAGS, "plan", *STEERING[1:])
     if _MODEL_DIR.value:
-        from ckpt_tools.migrate_directory import migrate
-
         terminal.exclusive(FLAGS, "model_dir", "checkpoint", "output")
-        return migrate(FLAGS, _PLANNING)
+        return _migrate_directory()
     for flag, name in ((_CHECKPOINT, "checkpoint"), (_OUTPUT, "output")):
         if not flag.value:
             raise terminal.UsageError(f"--{name} must be given (or --model_dir and --output_dir)")
@@ -80,8 +88,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _migrate(path: str, prefix: str) -> int:
+    from migration.checked import write_and_verify
     from migration.checkpoint import Checkpoint
-    from migration.convert import execute
     from migration.convert.execute import check_target
 
     source = Checkpoint.open(path)
@@ -90,62 +98,57 @@ def _migrate(path: str, prefix: str) -> int:
     check_target(prefix, source, overwrite=_OVERWRITE.value)  # before the work of planning
     template = _PLANNING.template()
     plan = the_plan(source, template)
-    template = template or _remembered_template(plan)
     for line in plan.notes:
         terminal.note(f"note: {line}")
-    with terminal.progress("writing") as progress:
-        receipt = execute(
+    with terminal.progress("writing") as writes, terminal.progress("verifying") as verifies:
+        receipt, report = write_and_verify(
             plan,
             source,
             prefix,
-            data=_DATA.value,
-            keep_names=_KEEP_NAMES.value,
-            manifest=_MANIFEST.value,
-            overwrite=_OVERWRITE.value,
-            template=template,
-            progress=progress,
+            writing(),
+            template=template or _remembered_template(plan),
+            writes=writes,
+            verifies=verifies,
         )
-    report = _verified(source, receipt, template)
     _tell(receipt, report)
     return terminal.Status.DONE
 
 
+def writing() -> Writing:
+    """How the flags want results written and verified."""
+    from migration.checked import Writing
+
+    return Writing(
+        data=_DATA.value,
+        keep_names=_KEEP_NAMES.value,
+        manifest=_MANIFEST.value,
+        overwrite=_OVERWRITE.value,
+        verify_data=_VERIFY.value == "data",
+    )
+
+
 def the_plan(source: Checkpoint, template: Checkpoint | None) -> Plan:
     """The plan of --plan, or the one that the other flags ask for, with what they allow to be left over."""
-    if _PLAN.value:
-        from migration.planning.plan_file import read_plan
+    from migration.planning.decisions import allow
 
-        plan = read_plan(_PLAN.value)
-    else:
-        plan = _PLANNING.plan(source, template)
-    return allowed(plan, unused=_ALLOW_UNUSED.value, unfilled=_ALLOW_UNFILLED.value)
+    plan = given_plan() or _PLANNING.plan(source, template)
+    unused, unfilled = _ALLOW_UNUSED.value, _ALLOW_UNFILLED.value
+    for what, lefts in (
+        ("left out", plan.unused if unused else ()),
+        ("kept", plan.unfilled if unfilled else ()),
+    ):
+        for left in lefts:
+            terminal.note(f"{what}: {left.key} {left.spec}")
+    return allow(plan, unused=unused, unfilled=unfilled)
 
 
-def allowed(plan: Plan, *, unused: bool, unfilled: bool) -> Plan:
-    """The plan with its left-overs decided: sources dropped, targets kept as the template has them."""
-    from migration.planning.plan import Source, Step
+def given_plan() -> Plan | None:
+    """The plan of --plan."""
+    if not _PLAN.value:
+        return None
+    from migration.planning.plan_file import read_plan
 
-    if unused and plan.unused:
-        for left in plan.unused:
-            terminal.note(f"left out: {left.key} {left.spec}")
-        plan = replace(plan, drops=(*plan.drops, *plan.unused), unused=())
-    if unfilled and plan.unfilled and plan.template is not None:
-        steps = [
-            Step(
-                target=left.key,
-                spec=left.spec,
-                sources=(Source(key=left.key, template=True),),
-                origin="template",
-                reason="the source has nothing for it",
-                paths=left.paths,
-                full_name=left.full_name,
-            )
-            for left in plan.unfilled
-        ]
-        for left in plan.unfilled:
-            terminal.note(f"kept from the template: {left.key} {left.spec}")
-        plan = replace(plan, steps=(*plan.steps, *steps), unfilled=())
-    return plan
+    return read_plan(_PLAN.value)
 
 
 def _remembered_template(plan: Plan) -> Checkpoint | None:
@@ -157,34 +160,34 @@ def _remembered_template(plan: Plan) -> Checkpoint | None:
 
     template = Checkpoint.open(plan.template.path)
     if template.digest != plan.template.digest:
-        raise InputError(f"{template.prefix}: the template is not the one that the plan was made for: plan again")
+        raise InputError(
+            f"{template.prefix}: the template is not the one that the plan was made for: plan again"
+        )
     return template
 
 
-def _verified(source: Checkpoint, receipt: Receipt, template: Checkpoint | None) -> VerificationReport:
-    """Read back what was written. A result that is not what the plan says is removed, and told."""
-    from migration.checkpoint import Checkpoint
-    from migration.errors import VerificationError
-    from migration.verify import verify
+def _migrate_directory() -> int:
+    """All checkpoints of --model_dir. Returns 1 where one failed."""
+    from migration.model_dir import migrate_directory
 
-    migrated = Checkpoint.open(receipt.prefix)
-    try:
-        with terminal.progress("verifying") as progress:
-            report = verify(
-                source, migrated, receipt.plan, _VERIFY.value == "data", template=template, progress=progress
-            )
-        report.check()
-    except VerificationError as error:
-        remove(receipt.prefix)
-        raise VerificationError(f"{error.summary}; it was removed again", error.problems) from None
-    return report
-
-
-def remove(prefix: str) -> None:
-    """Remove a checkpoint that was just written, its index first, so that no half of it can be read."""
-    os.unlink(f"{prefix}.index")
-    for path in glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????"):
-        os.unlink(path)
+    if not _OUTPUT_DIR.value:
+        raise terminal.UsageError("--model_dir needs --output_dir")
+    report = migrate_directory(
+        _MODEL_DIR.value,
+        _OUTPUT_DIR.value,
+        _PLANNING.template_path,
+        plan=given_plan(),
+        to=FLAGS["to"].value,
+        mapping=_PLANNING.mapping(),
+        rules=_PLANNING.rules(),
+        options=_PLANNING.options(),
+        allow_unused=_ALLOW_UNUSED.value,
+        allow_unfilled=_ALLOW_UNFILLED.value,
+        writing=writing(),
+        only=_ONLY.value,
+    )
+    directories.show(report, _FORMAT.value)
+    return terminal.Status.DONE if report.is_complete else terminal.Status.ERROR
 
 
 def _tell(receipt: Receipt, report: VerificationReport) -> None:

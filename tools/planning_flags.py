@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-
 from ckpt_tools import terminal
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ class PlanningFlags:
         flags.DEFINE_string(
             "template",
             None,
-            "An object-based checkpoint that the new code saved once, untrained; with --to=name, a name-based one.",
+            "An object-based checkpoint that the new code saved once; with --to=name, a name-based one.",
             flag_values=values,
         )
         flags.DEFINE_string(
             "mapping",
             None,
-            "A JSON or TOML file that leads names of the source to paths, full names, keys or names of the result.",
+            "A JSON or TOML file that leads names of the source to paths, full names or keys of the result.",
             flag_values=values,
         )
         flags.DEFINE_string("rules", None, "A TOML file of rename rules.", flag_values=values)
@@ -71,18 +70,35 @@ class PlanningFlags:
             flag_values=values,
         )
         flags.DEFINE_float(
-            "forget_bias", None, "The LSTM cells' forget_bias, where the graph does not tell it.", flag_values=values
+            "forget_bias",
+            None,
+            "The LSTM cells' forget_bias, where the graph does not tell it.",
+            flag_values=values,
         )
         return cls(values)
 
+    @property
+    def template_path(self) -> str | None:
+        """The path of the template; None where none is given."""
+        return self.values["template"].value or None
+
     def template(self) -> Checkpoint | None:
         """The open template; None where none is given."""
-        path = self.values["template"].value
-        if not path:
+        if self.template_path is None:
             return None
         from migration.checkpoint import Checkpoint
 
-        return Checkpoint.open(path)
+        return Checkpoint.open(self.template_path)
+
+    def mapping(self) -> dict[str, str] | None:
+        """The mapping in the file of --mapping."""
+        return read_mapping(self.values["mapping"].value)
+
+    def rules(self) -> Rules | None:
+        """The rules in the file of --rules."""
+        if self.values["mapping"].value and self.values["rules"].value:
+            raise terminal.UsageError("--mapping and --rules do not go together: write the mapping as rules")
+        return read_rules(self.values["rules"].value)
 
     def options(self) -> Options:
         """The choices beyond names."""
@@ -101,14 +117,12 @@ class PlanningFlags:
         """The plan that the flags ask for. Raises what `make_plan` raises."""
         from migration.planning.planner import make_plan
 
-        if self.values["mapping"].value and self.values["rules"].value:
-            raise terminal.UsageError("--mapping and --rules do not go together: write the mapping as rules")
         return make_plan(
             source,
             template,
             to=self.values["to"].value,
-            mapping=read_mapping(self.values["mapping"].value),
-            rules=read_rules(self.values["rules"].value),
+            mapping=self.mapping(),
+            rules=self.rules(),
             options=self.options(),
         )
 
@@ -131,23 +145,29 @@ def read_mapping(path: str | None) -> dict[str, str] | None:
     if isinstance(found, dict) and isinstance(found.get("mapping"), dict) and len(found) == 1:
         found = found["mapping"]
     if not isinstance(found, dict):
-        raise InputError(f"{path}: a mapping is one object of names and places, this is a {type(found).__name__}")
+        raise InputError(
+            f"{path}: a mapping is one object of names and places, this is a {type(found).__name__}"
+        )
     wrong = [name for name, place in found.items() if not isinstance(place, str) or not place]
     if wrong:
-        raise InputError(f"{path}: {wrong[0]!r} must lead to a text; {len(wrong)} entries do not (quote names with dots)")
+        raise InputError(
+            f"{path}: {wrong[0]!r} must lead to a text; {len(wrong)} entries do not (quote names with dots)"
+        )
     return dict(found)
 
 
 def _parsed(text: str, path: str) -> Any:
-    from migration.config import tomllib
+    from migration.config import parse_toml
     from migration.errors import InputError
 
     try:
         if text.lstrip().startswith("{") or path.endswith(".json"):
             return json.loads(text, object_pairs_hook=_once)
-        return tomllib.loads(text)
+        return parse_toml(text)
     except ValueError as error:  # both decoders' errors are ValueErrors
-        raise InputError(f"{path}: not readable as {'JSON' if path.endswith('.json') else 'TOML'}: {error}") from None
+        raise InputError(
+            f"{path}: not readable as {'JSON' if path.endswith('.json') else 'TOML'}: {error}"
+        ) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,10 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
 def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """The table as lines of text, cells padded to their column's width."""
     rows = [[shown(cell) for cell in row] for row in rows]
-    widths = [max([len(name), *map(len, cells)]) for name, cells in zip(columns, _columns(columns, rows), strict=True)]
+    widths = [
+        max([len(name), *map(len, cells)])
+        for name, cells in zip(columns, _columns(columns, rows), strict=True)
+    ]
     marks = [">" if name in right else "<" for name in columns]
     line = "  ".join(f"{{:{mark}{width}}}" for mark, width in zip(marks, widths, strict=True))
     lines = [line.format(*columns), "  ".join("-" * width for width in widths)]

@@ -44,12 +44,15 @@ def run(
     """
     values.set_gnu_getopt(True)
     if "config" not in values:
-        flags.DEFINE_string("config", None, "A TOML file with paths and defaults for flags.", flag_values=values)
+        flags.DEFINE_string(
+            "config", None, "A TOML file with paths and defaults for flags.", flag_values=values
+        )
         flags.DEFINE_bool("help", False, "Show this text.", short_name="?", flag_values=values)
 
     def parse(argv: list[str]) -> list[str]:
-        flags.FLAGS.mark_as_parsed()  # absl's own flags keep their defaults; these tools have flags of their own
-        return _guarded(f"ckpt-{tool}", lambda: _parsed(argv, values, tool, required, arguments))
+        flags.FLAGS.mark_as_parsed()  # absl's own flags keep their defaults
+        left: list[str] = _guarded(f"ckpt-{tool}", lambda: _parsed(argv, values, tool, required, arguments))
+        return left
 
     app.run(lambda argv: _guarded(f"ckpt-{tool}", lambda: _main(main, argv[1:])), flags_parser=parse)
     raise AssertionError("absl's run does not return")
@@ -113,7 +116,7 @@ def _parsed(
     for name in values:
         values[name].unparse()
     try:
-        left = values(argv)
+        left: list[str] = values(argv)
         if values["help"].value:
             _show_help(values, tool, arguments)
         _check_arguments(left[1:], arguments)
@@ -143,7 +146,9 @@ def _apply_config(values: flags.FlagValues, tool: str, file: str) -> None:
     config = Config.read(file)
     unknown = [name for name in config.tools.get(tool, {}) if name not in values]
     if unknown:
-        problems = [Problem(kind="key", where=name, message=f"ckpt-{tool} has no such flag") for name in unknown]
+        problems = [
+            Problem(kind="key", where=name, message=f"ckpt-{tool} has no such flag") for name in unknown
+        ]
         raise ConfigError(f"{file}: [{tool}]", problems)
     for name, value in config.flags_of(tool).items():
         if name in values and values[name].using_default_value:
@@ -153,7 +158,9 @@ def _apply_config(values: flags.FlagValues, tool: str, file: str) -> None:
 
 def _show_help(values: flags.FlagValues, tool: str, arguments: str) -> NoReturn:
     main = sys.modules.get("__main__")
-    text = (getattr(sys.modules.get(_module_of(values)), "__doc__", None) or getattr(main, "__doc__", "")) or ""
+    text = (
+        getattr(sys.modules.get(_module_of(values)), "__doc__", None) or getattr(main, "__doc__", "")
+    ) or ""
     print(f"{text.strip()}\n\nUsage: ckpt-{tool}{f' {arguments}' if arguments else ''} [flags]\n")
     for flag in _own_flags(values):
         print(f"  {_spelling(flag)}\n      {_told(flag)}")
@@ -162,7 +169,9 @@ def _show_help(values: flags.FlagValues, tool: str, arguments: str) -> NoReturn:
 
 
 def _module_of(values: flags.FlagValues) -> str:
-    return next((name for name, module in list(sys.modules.items()) if getattr(module, "FLAGS", None) is values), "")
+    return next(
+        (name for name, module in list(sys.modules.items()) if getattr(module, "FLAGS", None) is values), ""
+    )
 
 
 def _own_flags(values: flags.FlagValues) -> list[Any]:
@@ -178,7 +187,11 @@ def _spelling(flag: Any) -> str:
 
 def _told(flag: Any) -> str:
     default = flag.default
-    shown = "" if default in (None, False, "") else f" (default: {str(default).lower() if flag.boolean else default})"
+    shown = (
+        ""
+        if default in (None, False, "")
+        else f" (default: {str(default).lower() if flag.boolean else default})"
+    )
     return f"{flag.help.partition('>: ')[2] if flag.help.startswith('<') else flag.help}{shown}"
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-
 from ckpt_tools import tables, terminal
 
 if TYPE_CHECKING:
@@ -86,7 +85,8 @@ def document(report: VerificationReport) -> dict[str, Any]:
 
 def _print(report: VerificationReport) -> None:
     rows = [
-        (row.target, " + ".join(row.sources), str(row.nbytes), row.verdict.value, row.detail) for row in report.rows
+        (row.target, " + ".join(row.sources), str(row.nbytes), row.verdict.value, row.detail)
+        for row in report.rows
     ]
     tables.show(("result", "source", "bytes", "verdict", "detail"), rows, right=("bytes",))
     for line in report.notes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from legacy_ckpt.fitting.inventory import Held, Inventory
 from legacy_ckpt.fitting.wanted import Wanted
 
-Rename = Callable[[str], str]
+Rename = Callable[[str], str | None]  # None: this name is dropped
 
 _KERAS_3_SUFFIX = "VARIABLE_VALUE"  # what the stock class appends to the keys of Keras 3 variables
 
@@ -77,7 +77,9 @@ def match(wishes: Sequence[Wanted], inventory: Inventory, rename: Rename | None)
     sources = {wish.name: (wish.name,) for wish in wishes} if plain else _sources(inventory, rename)
     parts = _parts(wishes)
     bindings: list[Binding | None] = []
-    missing, mismatched, used = [], [], set()
+    missing: list[Wanted] = []
+    mismatched: list[Mismatch] = []
+    used: set[str] = set()
     for wish in wishes:
         binding = _bind(wish, sources, parts[wish.name], inventory)
         mismatch = binding and mismatch_of(binding, inventory.held[binding.key])
@@ -103,6 +105,8 @@ def _sources(inventory: Inventory, rename: Rename | None) -> Mapping[str, tuple[
     renamed: dict[str, tuple[str, ...]] = {}
     for name, keys in sources.items():
         new = rename(name)
+        if new is None:
+            continue
         if new in renamed and renamed[new] != keys and new != name:
             raise ValueError(f"rename gives {new!r} to both {renamed[new][0]!r} and {keys[0]!r}")
         renamed[new] = keys

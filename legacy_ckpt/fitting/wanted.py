@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops import handle_data_util, resource_variable_ops
 
 Shape = tuple[int | None, ...]
 
@@ -28,7 +29,7 @@ class Wanted:
     reshape: bool
 
     def __str__(self) -> str:
-        return self.dtype.name + ("" if self.shape is None else dims(self.shape))
+        return str(self.dtype.name) + ("" if self.shape is None else dims(self.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,6 @@ def _variable_shape(variable: tf.Tensor) -> Shape | None:
         return shape_of(variable.shape)
     if variable.op.type == "VarHandleOp":
         return shape_of(tf.TensorShape(variable.op.get_attr("shape")))
-    from tensorflow.python.ops import handle_data_util
-
     handle = handle_data_util.get_resource_handle_data(variable)
     if handle is None or not handle.is_set or len(handle.shape_and_type) != 1:
         return None
@@ -182,9 +181,17 @@ def wanted_by_saveables(saveables: Sequence[Any], reshape: bool) -> tuple[Wanted
             name=spec.name,
             slice_spec=spec.slice_spec,
             dtype=spec.dtype,
-            shape=shape_of(saveable._var_shape) if hasattr(saveable, "_var_shape") else None,
+            shape=_saveable_shape(saveable),
             reshape=reshape,
         )
         for saveable in saveables
         for spec in saveable.specs
     )
+
+
+def _saveable_shape(saveable: Any) -> Shape | None:
+    """The shape of the one variable that a saveable assigns; None for a custom one."""
+    if hasattr(saveable, "_var_shape"):
+        return shape_of(saveable._var_shape)
+    held = [value for value in vars(saveable).values() if resource_variable_ops.is_resource_variable(value)]
+    return shape_of(held[0].shape) if len(held) == len(saveable.specs) == 1 else None

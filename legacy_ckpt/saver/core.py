@@ -5,23 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saver_pb2
-from tensorflow.python.platform import tf_logging as logging
 from tensorflow.python.saved_model.pywrap_saved_model import metrics
 from tensorflow.python.training import saver as stock
-from tensorflow.python.training.saving import saveable_object_util
 
-from legacy_ckpt import explain
-from legacy_ckpt.fitting import matching
-from legacy_ckpt.fitting.inventory import Inventory
 from legacy_ckpt.fitting.report import RestoreReport
-from legacy_ckpt.fitting.wanted import RestoreOps, Wanted, restore_ops, wanted_by_saveables
-from legacy_ckpt.saver import loading
+from legacy_ckpt.fitting.wanted import RestoreOps
 from legacy_ckpt.saver.advice import advised
 from legacy_ckpt.saver.arguments import (
     is_session,
@@ -33,11 +26,12 @@ from legacy_ckpt.saver.arguments import (
 )
 from legacy_ckpt.saver.finding import find_prefix
 from legacy_ckpt.saver.renaming import renamer
+from legacy_ckpt.saver.restoring import restore_from
 from legacy_ckpt.saver.settings import settings_as_meta_info
 from legacy_ckpt.saver.v1_bfloat16 import V2Session, eager_needs_v2, graph_needs_v2, remove_v2
 
 # Taken once: whoever puts this class into TensorFlow's module must not make it its own base.
-StockSaver = stock.Saver
+StockSaver: Any = stock.Saver
 stock_export_meta_graph = stock.export_meta_graph
 
 
@@ -64,6 +58,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
     | a prefix such as "dir/" writes hidden files into dir | kept, with a warning |
     """
 
+    _write_version: int
     _object_view: Any = None
     _born_in_graph = True
     _restore_ops_cache: tuple[Any, RestoreOps | None] | None = None
@@ -179,8 +174,9 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
         """Restores every variable, or none and raises; with `partial=True` what fits, and reports the rest.
 
         save_path: whatever `migration.Checkpoint.open` opens: a prefix, one of its files, a directory.
-        rename: rules of `migration.planning.rules` (a rule file, its text, or values), a mapping from
-            names in the checkpoint to names in this Saver, or a function of a name.
+        rename: rules of `migration.planning.rules` (values, a rule file, its text, or short forms such
+            as "net/{rest:path} -> model/{rest}"), a mapping from names in the checkpoint to names in
+            this Saver, or a function of a name.
 
         Returns None, or with `partial=True` a RestoreReport.
 
@@ -199,81 +195,12 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
                 )
             started = time.time()
             prefix = find_prefix(plain_path(save_path))
-            report = self._restore(sess, prefix, partial, renamer(rename))
+            report = restore_from(self, sess, prefix, partial, renamer(rename))
             metrics.AddCheckpointReadDuration(
                 api_label=stock._SAVER_LABEL,
                 microseconds=stock._get_duration_microseconds(started, time.time()),
             )
         return report
-
-    def _restore(
-        self, sess: Any, prefix: str, partial: bool, rename: matching.Rename | None
-    ) -> RestoreReport | None:
-        self._check_can_restore(sess)
-        logging.info("Restoring parameters from %s", prefix)
-        try:
-            inventory = Inventory.of(prefix)
-        except explain.READ_ERRORS:  # the restore op raises the type that callers know
-            with explain.readable(prefix):
-                self._restore_as_stock(sess, prefix)
-            return None
-        return self._restore_matched(sess, inventory, partial, rename)
-
-    def _check_can_restore(self, sess: Any) -> None:
-        if tf.executing_eagerly():
-            return
-        if not hasattr(sess, "run"):
-            raise AttributeError(
-                f"{type(sess).__name__!r} object has no attribute 'run': pass a tf.compat.v1.Session as sess"
-            )
-        if getattr(sess, "_closed", False):
-            raise RuntimeError("Attempted to use a closed Session.")
-        if not self.saver_def:
-            raise RuntimeError("`build()` should be called before restore if defer_build==True")
-
-    def _restore_as_stock(self, sess: Any, prefix: str) -> None:
-        if tf.executing_eagerly():
-            self._build_eager(prefix, build_save=False, build_restore=True)
-        else:
-            sess.run(self.saver_def.restore_op_name, {self.saver_def.filename_tensor_name: prefix})
-
-    def _restore_matched(
-        self, sess: Any, inventory: Inventory, partial: bool, rename: matching.Rename | None
-    ) -> RestoreReport | None:
-        eager = tf.executing_eagerly()
-        ops, saveables, wishes = self._wishes(sess)
-        match = matching.match(wishes, inventory, rename)
-        if not match.is_complete and not partial:
-            raise explain.restore_error(match, inventory, eager)
-        with explain.readable(inventory.prefix):
-            if match.is_plain:
-                self._restore_as_stock(sess, inventory.prefix)
-            elif eager:
-                loading.run_eager(saveables, match, inventory, self._reshape)
-            elif ops is not None:
-                loading.run_graph(sess, ops, match, inventory, self.saver_def)
-        return RestoreReport.of(inventory.prefix, match) if partial else None
-
-    def _wishes(self, sess: Any) -> tuple[RestoreOps | None, list[Any], tuple[Wanted, ...]]:
-        """What this Saver reads: by its ops in a graph, by its variables in eager mode."""
-        if not tf.executing_eagerly():
-            ops = self._restore_ops(getattr(sess, "graph", None) or tf.compat.v1.get_default_graph())
-            return ops, [], ops.wanted if ops else ()
-        names = self._var_list
-        if not names:
-            return None, [], ()
-        if not isinstance(names, dict):
-            names = saveable_object_util.op_list_to_dict(names)
-        saveables = saveable_object_util.validate_and_slice_inputs(names)
-        return None, saveables, wanted_by_saveables(saveables, self._reshape)
-
-    def _restore_ops(self, graph: tf.Graph) -> RestoreOps | None:
-        """Read once a graph: the ops of a built Saver do not change."""
-        cached = self._restore_ops_cache
-        if cached is None or cached[0]() is not graph:
-            cached = (weakref.ref(graph), restore_ops(graph, self.saver_def.restore_op_name))
-            self._restore_ops_cache = cached
-        return cached[1]
 
     @contextlib.contextmanager
     def _mode_of(self, sess: Any) -> Iterator[None]:
@@ -359,8 +286,8 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
 
 
 def adopt(saver: Any) -> Saver:
-    """A stock Saver as this class, its built ops and its settings kept; None stays None."""
-    if saver is None or isinstance(saver, Saver):
+    """A stock Saver as this class, its built ops and its settings kept."""
+    if isinstance(saver, Saver):
         return saver
     adopted = Saver.__new__(Saver)
     adopted.__dict__.update(saver.__dict__)

@@ -90,9 +90,9 @@ def run_eager(saveables: Sequence[Any], match: Match, inventory: Inventory, resh
                 [binding.wanted.dtype for binding in wanted],
             )
         )
-    for saveable, bindings in whole:
+    for saveable, filled in whole:
         shapes = [spec.tensor.shape for spec in saveable.specs] if reshape else None
-        saveable.restore([next(tensors) for _ in bindings], shapes)
+        saveable.restore([next(tensors) for _ in filled], shapes)
 
 
 def cut(value: Any, slice_spec: str) -> Any:

@@ -27,10 +27,12 @@ def import_meta_graph(
     source = plain_path(meta_graph_or_file)
     if not isinstance(source, meta_graph_pb2.MetaGraphDef) and not tf.executing_eagerly():
         source = meta_graph_lib.read_meta_graph_file(source)
-    saver = adopt(_import_with_return_elements(source, clear_devices, import_scope, **kwargs)[0])
-    if saver is not None:
-        _take_settings(saver, source)
+    imported = _import_with_return_elements(source, clear_devices, import_scope, **kwargs)[0]
     _adopt_collected(tf.compat.v1.get_default_graph())
+    if imported is None:
+        return None
+    saver = adopt(imported)
+    _take_settings(saver, source)
     return saver
 
 

@@ -108,8 +108,8 @@ class MappingView:
         absent = sorted(name for name in self._paths.values() if name not in held)
         if absent:
             raise ValueError(
-                f"object_view asks for {len(absent)} names that this Saver does not save: {', '.join(absent)}; "
-                f"it saves {', '.join(sorted(held))}"
+                f"object_view asks for {len(absent)} names that this Saver does not save: "
+                f"{', '.join(absent)}; it saves {', '.join(sorted(held))}"
             )
         aliases = {checkpoint_key(path): Place(name) for path, name in self._paths.items()}
         tree = tree_of({**self._paths, (SAVE_COUNTER,): SAVE_COUNTER})

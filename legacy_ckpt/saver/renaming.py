@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from legacy_ckpt.fitting.matching import Rename
 
 
 def renamer(rules: Any) -> Rename | None:
-    """A function of a name in the checkpoint, from a mapping, a function, or rules; None for None."""
-    if rules is None or callable(rules):
-        return rules
-    if isinstance(rules, Mapping):
-        return lambda name: rules.get(name, name)
-    return rules
+    """A function of a name in the checkpoint, which gives None for a name that is dropped; None for None.
+
+    `rules` is a function, or what `migration.planning.rules.Rules.of` takes: rules, a rule file's path
+    or text, short forms such as "net/{rest:path} -> model/{rest}", a mapping. Raises InputError or
+    PlanError for rules that cannot be read.
+    """
+    from migration.planning.rules import Rules
+
+    if rules is None:
+        return None
+    if callable(rules) and not isinstance(rules, Rules):
+        function: Rename = rules
+        return function
+    return Rules.of(rules).rename

@@ -76,7 +76,9 @@ def execute(
     check_source(plan, source)
     source.check_shards()
     if data == "link" and source.format != "V2":
-        raise InputError(f"{source.prefix}: a V1 file holds its tensors in a table, nothing to link: use --data=copy")
+        raise InputError(
+            f"{source.prefix}: a V1 file holds its tensors in a table, nothing to link: use --data=copy"
+        )
     replaced = check_target(prefix, source, overwrite=overwrite)
     side_of = _sides(source, template)
     layout = lay_out(
@@ -91,7 +93,11 @@ def check_decided(plan: Plan) -> None:
     """Raises UnmappedError where a step is undecided, a target gets nothing or a source goes nowhere."""
     undecided = [step for step in plan.steps if step.confidence is Confidence.UNDECIDED]
     problems = [
-        Problem(kind="undecided", where=step.target, message=f"undecided: {step.reason or 'several fit'}{_list(step.candidates)}")
+        Problem(
+            kind="undecided",
+            where=step.target,
+            message=f"undecided: {step.reason or 'several fit'}{_list(step.candidates)}",
+        )
         for step in undecided
     ]
     problems += [_left("unfilled", left, "the source has nothing for it") for left in plan.unfilled]
@@ -124,9 +130,13 @@ def check_target(prefix: str, source: Checkpoint, *, overwrite: bool) -> list[st
     """The names of files that the write replaces. Raises TargetError for a target that may not be written."""
     name = os.path.basename(prefix)
     if not name or name in (".", "..") or os.path.isdir(prefix):
-        raise TargetError(f"{prefix}: a directory; a checkpoint needs a prefix in it, such as {os.path.join(prefix, 'ckpt')}")
+        raise TargetError(
+            f"{prefix}: a directory; a checkpoint needs a prefix in it, such as {os.path.join(prefix, 'ckpt')}"
+        )
     if _is_source(prefix, source):
-        raise TargetError(f"{prefix}: the target is the source, which is never written: choose another prefix")
+        raise TargetError(
+            f"{prefix}: the target is the source, which is never written: choose another prefix"
+        )
     directory = os.path.dirname(prefix) or "."
     shards = [os.path.basename(path) for path in glob.glob(glob.escape(prefix) + ".data-?????-of-?????")]
     has_index = os.path.exists(prefix + INDEX)
@@ -173,7 +183,12 @@ def _all_outputs(
 
 
 def _write(
-    prefix: str, source: Checkpoint, layout: Layout, side_of: SideOf, replaced: list[str], progress: Progress | None
+    prefix: str,
+    source: Checkpoint,
+    layout: Layout,
+    side_of: SideOf,
+    replaced: list[str],
+    progress: Progress | None,
 ) -> None:
     name = os.path.basename(prefix)
     shards = [shard_name(name, number, layout.num_shards) for number in range(layout.num_shards)]
@@ -189,7 +204,10 @@ def _write(
 
 def _receipt(prefix: str, plan: Plan, source: Checkpoint, layout: Layout, seconds: float) -> Receipt:
     taken = {
-        piece.identity: piece for output in layout.outputs for _, piece in output.pieces if isinstance(piece, Stored)
+        piece.identity: piece
+        for output in layout.outputs
+        for _, piece in output.pieces
+        if isinstance(piece, Stored)
     }
     copied = sum(piece.size for identity, piece in taken.items() if identity in layout.places)
     linked = sum(piece.size for identity, piece in taken.items() if identity not in layout.places)

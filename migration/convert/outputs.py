@@ -58,7 +58,9 @@ def _plain(step: Step, side_of: SideOf) -> Output | None:
     placed = side.placed(key)
     if step.partitions is not None and not _same_parts(placed, step):
         return None
-    return Output(step.target, step.spec, tuple((extent, _whole(side, key, entry)) for extent, entry in placed))
+    return Output(
+        step.target, step.spec, tuple((extent, _whole(side, key, entry)) for extent, entry in placed)
+    )
 
 
 def _whole(side: Checkpoint, key: str, entry: BundleEntry) -> Stored:
@@ -100,20 +102,30 @@ def _part(side: Checkpoint, key: str, entry: BundleEntry, start: int, stop: int)
 def _made(step: Step, side_of: SideOf) -> Output:
     """A tensor that is computed: at once where its size is not known before, else when it is written."""
     spec = step.spec
-    extents: tuple[TensorSlice | None, ...] = step.partitions or (None,)
+    extents: tuple[TensorSlice | None, ...] = _parts(step, side_of) or (None,)
     if step.sources and spec.nbytes is not None:
         pieces: list[tuple[TensorSlice | None, Piece]] = [
             (extent, Computed(step, extent, _size(spec, extent))) for extent in extents
         ]
         return Output(step.target, spec, tuple(pieces))
     if spec.dtype in (DType.VARIANT, DType.RESOURCE):
-        raise FormatError(f"{step.target}: a {spec.dtype} tensor can only be carried over from a V2 bundle as it is")
+        raise FormatError(
+            f"{step.target}: a {spec.dtype} tensor can only be carried over from a V2 bundle as it is"
+        )
     array = computed_array(step, step_arrays(step, side_of))
     ready: list[tuple[TensorSlice | None, Piece]] = []
     for extent in extents:
         part = array if extent is None else array[extent.index(spec.shape)]
         ready.append((extent, Ready(*encode_tensor(part, spec.dtype))))
     return Output(step.target, spec, tuple(ready))
+
+
+def _parts(step: Step, side_of: SideOf) -> tuple[TensorSlice, ...]:
+    """The slices to store: the step's own, else, of a tensor as it is, those of its source (a V1 file)."""
+    if step.partitions is not None or not step.is_plain:
+        return step.partitions or ()
+    key = step.sources[0].key
+    return side_of(step.sources[0]).partitions.get(key, ())
 
 
 def _size(spec: TensorSpec, extent: TensorSlice | None) -> int:
@@ -124,8 +136,12 @@ def _size(spec: TensorSpec, extent: TensorSlice | None) -> int:
 def computed_array(step: Step, arrays: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """The step's tensor, checked to be what the plan says."""
     array = apply_step(step, arrays)
-    if array.shape != step.spec.shape or (step.spec.dtype is not DType.STRING and array.dtype != step.spec.dtype.numpy):
-        raise FormatError(f"{step.target}: its step makes {array.dtype}{list(array.shape)}, the plan says {step.spec}")
+    if array.shape != step.spec.shape or (
+        step.spec.dtype is not DType.STRING and array.dtype != step.spec.dtype.numpy
+    ):
+        raise FormatError(
+            f"{step.target}: its step makes {array.dtype}{list(array.shape)}, the plan says {step.spec}"
+        )
     return array
 
 

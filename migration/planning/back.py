@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from migration.checkpoint import Style
 from migration.errors import InputError, PlanError, Problem
 from migration.planning.explicit import check_names
-from migration.planning.forward import onto_template, signature_of
+from migration.planning.forward import onto_template, state_of
 from migration.planning.manifest import Manifest
 from migration.planning.onto import of_template, plain_name
-from migration.planning.optimizers import claimed_targets, names_of, recognise_template
+from migration.planning.optimizers import claimed_targets, fill_back, names_of, recognise_template
 from migration.planning.options import Options
 from migration.planning.places import Places
 from migration.planning.plan import Left, Plan, Source, Step
+from migration.planning.renaming import signature_of
+from migration.planning.ruling import notes_of, ruled
 from migration.planning.targets import Target, Template
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ def by_manifest(source: Checkpoint) -> Plan:
     """The way back that the manifest of `source` knows. Raises PlanError where it no longer fits."""
     raw = source.manifest_bytes
     if raw is None:
-        raise InputError(f"{source.prefix} has no manifest: name its tensors by a mapping, rules or a template")
+        raise InputError(
+            f"{source.prefix} has no manifest: name its tensors by a mapping, rules or a template"
+        )
     manifest = Manifest.from_bytes(raw, source.graph, source.prefix)
     back = manifest.way_back()
     return fitted(back, source)
@@ -39,10 +43,16 @@ def fitted(back: Plan, source: Checkpoint) -> Plan:
     if missing:
         raise PlanError(
             f"{source.prefix} is no longer what its manifest says",
-            [Problem(kind="source", where=key, message=f"{back.source.specs[key]} is not there") for key in missing],
+            [
+                Problem(kind="source", where=key, message=f"{back.source.specs[key]} is not there")
+                for key in missing
+            ],
         )
     extra = [key for key in source.specs if key not in back.source.specs]
-    drops = [Left(key=key, spec=source.specs[key], reason="kept beside the objects under its old name") for key in extra]
+    drops = [
+        Left(key=key, spec=source.specs[key], reason="kept beside the objects under its old name")
+        for key in extra
+    ]
     return replace(back, source=signature_of(source), drops=(*back.drops, *drops))
 
 
@@ -50,7 +60,13 @@ def by_names_kept(source: Checkpoint) -> Plan:
     """The plan that keeps the names of a checkpoint of both styles and leaves the objects."""
     signature = signature_of(source)
     steps = tuple(
-        Step(target=name, spec=source.specs[name], sources=(Source(key=name),), origin="name kept", full_name=name)
+        Step(
+            target=name,
+            spec=source.specs[name],
+            sources=(Source(key=name),),
+            origin="name kept",
+            full_name=name,
+        )
         for name in source.names
     )
     names = set(source.names)
@@ -66,17 +82,19 @@ def by_template(source: Checkpoint, names: Checkpoint, options: Options) -> Plan
     """The way back to the names of another checkpoint: the plan from there to here, reversed."""
     forward = onto_template(names, Template.of(source), None, None, options)
     back = forward.reverse()
-    unfilled = tuple(
-        replace(left, reason=left.reason or "no object gives it") for left in (*back.unfilled, *forward.unused)
-    )
-    unused = tuple(left for left in forward.unfilled)
-    seen = dict.fromkeys(left.key for left in unfilled)
+    lacking = {
+        left.key: replace(left, reason=left.reason or "no object gives it")
+        for left in (*forward.unused, *back.unfilled)
+    }
+    filled = fill_back(state_of(names), forward.steps, Template.of(source), lacking, options, source.read)
+    computed = {step.target for step in filled.steps}
     return replace(
         back,
         source=signature_of(source),
-        notes=(*forward.notes, *back.notes),
-        unfilled=tuple(next(left for left in unfilled if left.key == key) for key in seen),
-        unused=unused,
+        steps=(*back.steps, *filled.steps),
+        notes=(*forward.notes, *back.notes, *filled.notes, *map(str, filled.problems)),
+        unfilled=tuple(left for key, left in lacking.items() if key not in computed),
+        unused=forward.unfilled,
     )
 
 
@@ -104,7 +122,9 @@ def _misplaced(place: str, targets: list[Target], places: Places) -> Problem:
     from migration.planning.suggest import nearest
 
     if targets:
-        return Problem(kind="ambiguous", where=place, message=f"names {len(targets)} tensors: use the key of one")
+        return Problem(
+            kind="ambiguous", where=place, message=f"names {len(targets)} tensors: use the key of one"
+        )
     near = ", ".join(nearest(place, places.spellings))
     return Problem(kind="absent", where=place, message=f"no object of the source; the nearest: {near}")
 
@@ -167,7 +187,11 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
     said = by_mapping(source, objects, mapping)
     rest = [target for target in variables if target.key not in said]
     names = {**by_full_names(rest), **{key: name for key, name in said.items() if key not in claimed}}
-    names, ruled_out = _ruled(names, rules)
+    specs = {name: objects.by_key[key].spec for key, name in names.items()}
+    made = ruled({name: spec for name, spec in specs.items() if name not in said.values()}, rules)
+    renamed = {step.sources[0].key: step.target for step in made.steps if len(step.sources) == 1}
+    ruled_out = [key for key, name in names.items() if name in {left.key for left in made.drops}]
+    names = {key: renamed.get(name, name) for key, name in names.items() if key not in ruled_out}
     layout = names_of(objects, names, options, source.read)
     slots = tuple(_said_instead(step, said) for step in layout.steps)
     steps = [_named(objects.by_key[key], name, key in said) for key, name in names.items()]
@@ -182,7 +206,7 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
         steps=(*steps, *slots),
         drops=(*drops, *layout.drops),
         unused=layout.unused,
-        notes=(*layout.notes, *map(str, layout.problems)),
+        notes=(*notes_of(made), *layout.notes, *map(str, layout.problems)),
     )
 
 

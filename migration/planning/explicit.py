@@ -27,7 +27,9 @@ def say(claims: Claims, mapping: Mapping[str, str]) -> None:
         found = places.find(place)
         if candidate is None:
             near = did_you_mean(names.nearest(name))
-            problems.append(Problem(kind="absent", where=name, message=f"the source has no such tensor{near}"))
+            problems.append(
+                Problem(kind="absent", where=name, message=f"the source has no such tensor{near}")
+            )
         if len(found) != 1:
             problems.append(_misplaced(name, place, found, known))
         elif candidate is not None:
@@ -40,20 +42,30 @@ def _misplaced(name: str, place: str, found: list[Target], known: NameIndex) -> 
     if found:
         keys = ", ".join(target.key for target in found[:3])
         return Problem(
-            kind="ambiguous", where=name, message=f"{place} is the name of {len(found)} targets: use a key, such as {keys}"
+            kind="ambiguous",
+            where=name,
+            message=f"{place} is the name of {len(found)} targets: use a key, such as {keys}",
         )
-    return Problem(kind="absent", where=name, message=f"the template has no {place}{did_you_mean(known.nearest(place))}")
+    return Problem(
+        kind="absent", where=name, message=f"the template has no {place}{did_you_mean(known.nearest(place))}"
+    )
 
 
 def _join(claims: Claims, candidate: Candidate, target: Target, place: str) -> Iterable[Problem]:
     taken = claims.partners.get(target.key)
     if taken is not None:
-        yield Problem(kind="collision", where=candidate.name, message=f"{place} is already the place of {taken}")
+        yield Problem(
+            kind="collision", where=candidate.name, message=f"{place} is already the place of {taken}"
+        )
     elif target.spec.shape != candidate.spec.shape:
-        told = f"it is {candidate.spec}, and {place} is {target.spec}: a rule with a transform can change shapes"
+        told = (
+            f"it is {candidate.spec}, and {place} is {target.spec}: a rule with a transform can change shapes"
+        )
         yield Problem(kind="shape", where=candidate.name, message=told)
     else:
-        told = "" if candidate.spec == target.spec else f"; {candidate.spec.dtype} becomes {target.spec.dtype}"
+        told = (
+            "" if candidate.spec == target.spec else f"; {candidate.spec.dtype} becomes {target.spec.dtype}"
+        )
         claims.pair(target, candidate, origin="mapping", reason=f"the mapping says so{told}")
 
 
@@ -63,7 +75,11 @@ def check_names(steps: Iterable[Step]) -> None:
     for step in steps:
         holders.setdefault(step.target, []).append(", ".join(source.key for source in step.sources))
     problems = [
-        Problem(kind="collision", where=name, message=f"{len(keys)} tensors would get this name: {'; '.join(keys[:3])}")
+        Problem(
+            kind="collision",
+            where=name,
+            message=f"{len(keys)} tensors would get this name: {'; '.join(keys[:3])}",
+        )
         for name, keys in holders.items()
         if len(keys) > 1
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from migration.errors import InputError, Problem
 from migration.planning.candidates import Candidate
 from migration.planning.cells import CellView, virtual
 from migration.planning.explicit import say
-from migration.planning.mirror import MirrorScalar, MirrorSlot, Roles, mirror
+from migration.planning.mirror import MirrorScalar, MirrorSlot, Roles, mirror, special_keys
 from migration.planning.onto import (
     Claims,
     by_full_name,
@@ -29,9 +29,13 @@ from migration.planning.optimizers import (
     recognise_template,
 )
 from migration.planning.optimizers import mirror as mirrored_optimizers
+
 from migration.planning.averages import lay_out_averages, promote  # isort: skip
 from migration.planning.options import Options
-from migration.planning.plan import Confidence, Left, Plan, SourceSignature, Step, TemplateReference
+from migration.planning.plan import Confidence, Left, Plan, Step, TemplateReference
+from migration.planning.renaming import renamed_steps, signature_of
+from migration.planning.ruling import notes_of, ruled, same_bytes
+from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step, with_save_counter
 from migration.planning.targets import Target, Template
 
 if TYPE_CHECKING:
@@ -39,19 +43,16 @@ if TYPE_CHECKING:
     from migration.planning.rules import Rules
 
 
-def signature_of(source: Checkpoint) -> SourceSignature:
-    """The names, specs, partitions and graph of a source, as a plan keeps them."""
-    return SourceSignature(specs=dict(source.specs), partitions=dict(source.partitions), graph=source.graph)
-
-
-def state_of(source: Checkpoint) -> SourceState:
+def state_of(source: Checkpoint, without: frozenset[str] = frozenset()) -> SourceState:
     """What the source's tensors are beyond weights: slots, beta powers, the step, averages.
 
-    Raises InputError for a source without names.
+    Keys in `without` are left aside. Raises InputError for a source without names.
     """
     if not source.names and source.graph is not None:
-        raise InputError(f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back")
-    specs = {name: source.specs[name] for name in source.names}
+        raise InputError(
+            f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back"
+        )
+    specs = {name: source.specs[name] for name in source.names if name not in without}
     return recognise(specs, source.meta, source.read)
 
 
@@ -62,10 +63,19 @@ def without_template(
     source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None, options: Options
 ) -> Plan:
     """The plan of a mirror; `mapping` and `rules` rename tensors before they find their places."""
-    state = state_of(source)
+    made = renamed_steps(source, mapping, rules)
+    state = state_of(source, frozenset(left.key for left in made.drops))
     dropped = _dropped(state, options)
     roles = _roles(state, dropped, options)
-    return mirror(signature_of(source), roles, dict(mapping or {}), dropped)
+    special = special_keys(roles) | dropped.keys()
+    named = {step.target: step for step in made.steps if not _is_special(step, special)}
+    drops = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
+    plan = mirror(signature_of(source), roles, named, (*made.drops, *drops))
+    return replace(plan, notes=notes_of(made))
+
+
+def _is_special(step: Step, special: Collection[str]) -> bool:
+    return len(step.sources) == 1 and step.sources[0].key in special
 
 
 def _dropped(state: SourceState, options: Options) -> dict[str, str]:
@@ -106,33 +116,53 @@ def onto_template(
     options: Options,
 ) -> Plan:
     """The plan that fills a template."""
-    state = state_of(source)
+    made = ruled(
+        {name: source.specs[name] for name in source.names if name not in (mapping or {})},
+        rules,
+        template.targets,
+        same_bytes(source),
+    )
+    taken = frozenset(taken.key for step in made.steps for taken in step.sources)
+    filled = {step.target for step in made.steps}
+    state = state_of(source, frozenset(left.key for left in made.drops))
     optimizers = recognise_template(template)
     claimed = claimed_targets(optimizers)
-    own, wanted = of_template(target for target in template.targets if target.key not in claimed)
+    own, wanted = of_template(target for target in template.targets if target.key not in claimed | filled)
     view = virtual(
-        _candidates(source, state), template, meta=source.meta, options=options, targets=wanted, read=source.read
+        _candidates(source, state, taken, made.renamed),
+        template,
+        meta=source.meta,
+        options=options,
+        targets=wanted,
+        read=source.read,
     )
     claims = Claims(
         candidates={candidate.name: candidate for candidate in view.candidates},
         targets={target.key: target for target in wanted},
+        made=view.made,
     )
+    for step in made.steps:
+        claims.take(step, step.sources[0].key if len(step.sources) == 1 else None)
     say(claims, mapping or {})
     _meet(claims, view, options)
     weights = _promoted(tuple(claims.steps.values()), state, options)
     laid = (
+        Layout(drops=made.drops, notes=notes_of(made)),
         lay_out(state, optimizers, _decided(weights), template, options, source.read),
         lay_out_averages(state, optimizers, _decided(weights), template, options),
     )
     return _assembled(source, template, claims, view, (*own, *weights), laid, state.step, options)
 
 
-def _candidates(source: Checkpoint, state: SourceState) -> list[Candidate]:
+def _candidates(
+    source: Checkpoint, state: SourceState, taken: Collection[str], renamed: Mapping[str, str]
+) -> list[Candidate]:
+    """The stored tensors that may be weights; a name that the rules' shortcuts changed is the new one."""
     orders = creation_order(source)
     return [
-        Candidate.stored(name, source.specs[name], orders.get(name))
+        replace(Candidate.stored(name, source.specs[name], orders.get(name)), name=renamed.get(name, name))
         for name in source.names
-        if name not in state.claimed
+        if name not in state.claimed and name not in taken
     ]
 
 
@@ -141,17 +171,23 @@ def creation_order(source: Checkpoint) -> Mapping[str, int]:
     if source.meta is None:
         return {}
     variables, keys = source.meta.variables, source.meta.keys
-    return {keys.get(name, name): variable.order for name, variable in reversed(variables.items())}
+    return {keys.get(name, name): variable.order for name, variable in reversed(list(variables.items()))}
 
 
 def _meet(claims: Claims, view: CellView, options: Options) -> None:
     for key, name in view.fixed.items():
         if key not in claims.steps and name in {each.name for each in claims.free_candidates()}:
-            claims.pair(claims.targets[key], claims.candidates[name], origin="cell", reason=view.reasons.get(key, ""))
+            claims.pair(
+                claims.targets[key], claims.candidates[name], origin="cell", reason=view.reasons.get(key, "")
+            )
+    apart = {one.name: one for one in claims.free_candidates() if one.name in view.apart}
+    for name in apart:  # for a person's mapping alone
+        del claims.candidates[name]
     by_full_name(claims)
     by_path(claims)
     if options.propose:
         by_proposal(claims)
+    claims.candidates.update(apart)
 
 
 def _promoted(weights: tuple[Step, ...], state: SourceState, options: Options) -> tuple[Step, ...]:
@@ -172,33 +208,37 @@ def _assembled(
     step_key: str | None,
     options: Options,
 ) -> Plan:
-    filled = {step.target: step for step in (*steps, *(step for each in laid for step in each.steps))}
+    filled = {step.target: step for step in (*(step for each in laid for step in each.steps), *steps)}
     decided = {left.key: left for left in (*view.drops, *(left for each in laid for left in each.drops))}
     told = {left.key: left for each in laid for left in each.unused}
     used = {taken.key for step in filled.values() for taken in step.sources if not taken.template}
     unfilled = [target for target in template.targets if target.key not in filled]
-    unused = [one for one in claims.free_candidates() if _is_left(one, used, decided, told)]
+    unused = _left_over(source, claims.free_candidates(), used | decided.keys() | told.keys())
     problems = [*view.problems, *(problem for each in laid for problem in each.problems)]
     step_drop = _step_drop(unused, step_key, options)
     unused = [one for one in unused if one.name not in step_drop]
     return Plan(
         to="object",
         source=signature_of(source),
-        steps=tuple(filled[target.key] for target in template.targets if target.key in filled),
+        steps=_in_order(template, filled),
         drops=(*decided.values(), *step_drop.values()),
         unused=(*told.values(), *left_candidates(unused, unfilled)),
         unfilled=_explained(left_targets(unfilled, unused), problems),
         notes=(*view.notes, *(note for each in laid for note in each.notes), *map(str, problems)),
-        graph=template.graph,
+        graph=with_save_counter(template.graph),
         template=TemplateReference(path=template.checkpoint.prefix, digest=template.checkpoint.digest),
     )
 
 
-def _is_left(
-    candidate: Candidate, used: set[str], decided: Mapping[str, Left], told: Mapping[str, Left]
-) -> bool:
-    keys = {taken.key for taken in candidate.sources}
-    return not keys <= used | decided.keys() | told.keys()
+def _in_order(template: Template, filled: Mapping[str, Step]) -> tuple[Step, ...]:
+    steps = tuple(filled[target.key] for target in template.targets if target.key in filled)
+    return steps if SAVE_COUNTER_KEY in template.by_key else (*steps, save_counter_step())
+
+
+def _left_over(source: Checkpoint, free: Iterable[Candidate], accounted: set[str]) -> list[Candidate]:
+    """The stored tensors that free candidates stand for, as far as nothing else accounts for them."""
+    keys = dict.fromkeys(taken.key for candidate in free for taken in candidate.sources)
+    return [Candidate.stored(key, source.specs[key]) for key in keys if key not in accounted]
 
 
 def _step_drop(unused: Sequence[Candidate], step: str | None, options: Options) -> dict[str, Left]:

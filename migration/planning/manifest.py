@@ -72,7 +72,15 @@ class Manifest:
             tool, digest = str(table["tool"]), str(table["source"])
         except FormatError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error, MigrationError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            zlib.error,
+            MigrationError,
+        ) as error:
             raise FormatError(
                 f"{where}: its manifest cannot be read ({type(error).__name__}): map it by full names or a mapping"
             ) from None
@@ -85,7 +93,9 @@ class Manifest:
             "tool": self.tool,
             "source": self.source_digest,
             "kept": {name: _spelled(value) for name, value in self.kept.items()},
-            "plan": base64.b64encode(zlib.compress(to_toml(replace(self.plan, graph=None)).encode(), 1)).decode(),
+            "plan": base64.b64encode(
+                zlib.compress(to_toml(replace(self.plan, graph=None)).encode(), 1)
+            ).decode(),
         }
         return json.dumps(table, ensure_ascii=True).encode()
 
@@ -148,3 +158,11 @@ def _unpacked(packed: str) -> str:
     if not unpacker.eof:
         raise ValueError("the plan is cut off")
     return text.decode()
+
+
+def source_digest_of(raw: bytes, where: str) -> str:
+    """The source's digest in a manifest, without reading its plan. Raises FormatError where it is damaged."""
+    try:
+        return str(json.loads(raw)["source"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FormatError(f"{where}: its manifest cannot be read ({type(error).__name__})") from None

@@ -7,7 +7,7 @@ averages get a subtree of their own, and a name that is also a scope gets a plac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migration.planning.plan import Left, Plan, Source, SourceSignature, Step
 from migration.planning.savecounter import save_counter_step
@@ -47,28 +47,36 @@ class Roles:
     averages: Mapping[str, str] | None = None
 
 
-def mirror(signature: SourceSignature, roles: Roles, renamed: Mapping[str, str], dropped: Mapping[str, str]) -> Plan:
+def mirror(signature: SourceSignature, roles: Roles, named: Mapping[str, Step], drops: Sequence[Left]) -> Plan:
     """The plan that puts every tensor of a name-based source at the path that its name spells.
 
-    `renamed` gives names other spellings first; `dropped` says which are left out, and why.
+    `named` are the tensors that are no optimizer's and no average, by the names that they have now: a
+    rule may have changed or made them. `drops` are left out.
     """
     specs = signature.specs
     tree = Tree()
-    special = {slot.key for slot in roles.slots} | {scalar.key for scalar in roles.scalars} | set(roles.averages or ())
-    plain = [name for name in specs if name not in special and name not in dropped]
-    places = _places(plain, renamed)
+    places = _places(named)
+    of_key = {step.sources[0].key: places[name] for name, step in named.items() if len(step.sources) == 1}
     top = {path[0] for path in places.values()}
-    steps = [_step(specs, name, tree.variable(places[name], name), "name scope", places[name]) for name in plain]
+    steps = [_placed(step, tree.variable(places[name], name), places[name]) for name, step in named.items()]
     steps += _averages(tree, specs, roles.averages or {}, _free(AVERAGES, top))
-    steps += _optimizers(tree, specs, roles, places, top)
+    steps += _optimizers(tree, specs, roles, of_key, top)
     steps.append(save_counter_step(tree.variable((SAVE_COUNTER,), SAVE_COUNTER)))
-    drops = tuple(Left(key=name, spec=specs[name], reason=why) for name, why in dropped.items())
-    return Plan(to="object", source=signature, steps=tuple(steps), drops=drops, graph=tree.graph())
+    return Plan(to="object", source=signature, steps=tuple(steps), drops=tuple(drops), graph=tree.graph())
 
 
-def _places(names: Iterable[str], renamed: Mapping[str, str]) -> dict[str, Path]:
+def special_keys(roles: Roles) -> set[str]:
+    """The keys that have a place of their own beside the plain variables."""
+    return {*(slot.key for slot in roles.slots), *(each.key for each in roles.scalars), *(roles.averages or ())}
+
+
+def _placed(step: Step, key: str, path: Path) -> Step:
+    return replace(step, target=key, paths=("/".join(path),))
+
+
+def _places(names: Iterable[str]) -> dict[str, Path]:
     """A path for each name, no two alike, none the beginning of another."""
-    paths = {name: tuple(renamed.get(name, name).split("/")) for name in names}
+    paths = {name: tuple(name.split("/")) for name in names}
     scopes = {path[:end] for path in paths.values() for end in range(1, len(path))}
     taken = set(paths.values()) | scopes | {(SAVE_COUNTER,)}
     found: dict[str, Path] = {}
@@ -94,18 +102,28 @@ def _free(name: str, taken: set[str]) -> str:
     return _free_path((name,), {(each,) for each in taken})[0]
 
 
-def _averages(tree: Tree, specs: Mapping[str, TensorSpec], averages: Mapping[str, str], root: str) -> list[Step]:
-    places = _places(averages.values(), {})
+def _averages(
+    tree: Tree, specs: Mapping[str, TensorSpec], averages: Mapping[str, str], root: str
+) -> list[Step]:
+    places = _places(averages.values())
     return [
-        _step(specs, shadow, tree.variable((root, *places[name]), shadow), "moving average", (root, *places[name]))
+        _step(
+            specs,
+            shadow,
+            tree.variable((root, *places[name]), shadow),
+            "moving average",
+            (root, *places[name]),
+        )
         for shadow, name in averages.items()
     ]
 
 
 def _optimizers(
-    tree: Tree, specs: Mapping[str, TensorSpec], roles: Roles, places: Mapping[str, Path], top: set[str]
+    tree: Tree, specs: Mapping[str, TensorSpec], roles: Roles, of_key: Mapping[str, Path], top: set[str]
 ) -> list[Step]:
-    wanted = dict.fromkeys(each.optimizer for each in (*roles.slots, *roles.scalars))
+    wanted = dict.fromkeys(
+        [*(slot.optimizer for slot in roles.slots), *(scalar.optimizer for scalar in roles.scalars)]
+    )
     taken = set(top)
     nodes: dict[str, str] = {}
     for name in wanted:
@@ -116,7 +134,7 @@ def _optimizers(
         path = (nodes[scalar.optimizer], scalar.local_name)
         steps.append(_step(specs, scalar.key, tree.variable(path, scalar.key), "optimizer", path))
     for slot in roles.slots:
-        key = tree.slot(places[slot.variable], (nodes[slot.optimizer],), slot.slot_name, slot.key)
+        key = tree.slot(of_key[slot.variable], (nodes[slot.optimizer],), slot.slot_name, slot.key)
         steps.append(_step(specs, slot.key, key, "slot", ()))
     return steps
 

@@ -25,6 +25,7 @@ class Claims:
 
     candidates: dict[str, Candidate]
     targets: dict[str, Target]
+    made: frozenset[str] = frozenset()  # candidates that the source does not hold as such: a cell's weights
     steps: dict[str, Step] = field(default_factory=dict)
     partners: dict[str, str] = field(default_factory=dict)  # target key -> candidate name
 
@@ -54,11 +55,15 @@ class Claims:
         confidence: Confidence = Confidence.CERTAIN,
         candidates: tuple[str, ...] = (),
     ) -> None:
-        """Fill `target` with `candidate`."""
+        """Fill `target` with `candidate`. What a cell is made into is of the origin "cell", however it was met:
+        its slots have to be made in the same way."""
         step = step_for(target, candidate, transforms)
         reasons = [each for each in (reason, candidate.reason) if each]
+        origin = "cell" if candidate.name in self.made else origin
         self.take(
-            replace(step, origin=origin, reason="; ".join(reasons), confidence=confidence, candidates=candidates),
+            replace(
+                step, origin=origin, reason="; ".join(reasons), confidence=confidence, candidates=candidates
+            ),
             candidate.name,
         )
 
@@ -107,10 +112,18 @@ def _by_name(claims: Claims, names_of: _NamesOf, origin: str) -> None:
             holders.setdefault(name, []).append(target)
     for candidate in claims.free_candidates():
         found = holders.get(plain_name(candidate.name), [])
-        if len(found) == 1 and found[0].key not in claims.steps and found[0].spec.shape == candidate.spec.shape:
+        if (
+            len(found) == 1
+            and found[0].key not in claims.steps
+            and found[0].spec.shape == candidate.spec.shape
+        ):
             confidence, reason = cast_confidence(candidate.spec.dtype, found[0].spec.dtype)
             claims.pair(
-                found[0], candidate, origin=origin, reason=f"the same {origin}{reason}", confidence=confidence,
+                found[0],
+                candidate,
+                origin=origin,
+                reason=f"the same {origin}{reason}",
+                confidence=confidence,
                 candidates=(candidate.name,) if confidence is Confidence.UNDECIDED else (),
             )
 
@@ -199,7 +212,9 @@ def _own_of_template(target: Target) -> str:
     if target.attribute != "VARIABLE_VALUE":
         return "an object's state, not a variable"
     leaf = target.full_name.rsplit("/", 1)[-1]
-    if leaf.startswith("seed_generator_state") or (target.paths and target.paths[0].endswith("seed_generator/state")):
+    if leaf.startswith("seed_generator_state") or (
+        target.paths and target.paths[0].endswith("seed_generator/state")
+    ):
         return "a random generator's state"
     if target.paths and all(_METRICS & set(path.split("/")) for path in target.paths):
         return "a metric's state"

@@ -64,4 +64,6 @@ def _name_based(template: Openable | Writable | Template | None) -> Checkpoint |
         return template
     if isinstance(template, (str, os.PathLike)):
         return Checkpoint.open(template)
-    raise InputError("the way back takes its names from a name-based checkpoint or its path, not from an object")
+    raise InputError(
+        "the way back takes its names from a name-based checkpoint or its path, not from an object"
+    )

@@ -124,7 +124,7 @@ def _why_dropped(step: Step) -> str:
 def _notes(rounded: Sequence[str], drops: Sequence[Left]) -> tuple[str, ...]:
     notes: list[str] = []
     if rounded:
-        notes.append(f"up to rounding (1 ulp), not bit for bit, come back: {_listed(rounded)}")
+        notes.append(f"up to rounding, not bit for bit, come back: {_listed(rounded)}")
     vanishing = [
         item.key for item in drops if item.reason in ("a constant of the plan", "came from the template")
     ]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from migration.formats.object_graph import VALUE, Attribute, Child, Node, ObjectGraph, checkpoint_key
 from migration.planning.plan import Plan, Step
 from migration.planning.transforms import Constant
 from migration.tensors import DType, TensorSpec
 
-SAVE_COUNTER_KEY = "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+NAME = "save_counter"
+SAVE_COUNTER_KEY = checkpoint_key((NAME,))
 ORIGIN = "save counter"
 _NUMBERED = re.compile(r"-(\d{1,18})$")
 
@@ -25,9 +27,19 @@ def save_counter_step(key: str = SAVE_COUNTER_KEY, count: int = 1) -> Step:
         transforms=(Constant(count),),
         origin=ORIGIN,
         reason="tf.train.Checkpoint counts its saves; set to the number that ends the prefix, else 1",
-        paths=("save_counter",),
-        full_name="save_counter",
+        paths=(NAME,),
+        full_name=NAME,
     )
+
+
+def with_save_counter(graph: ObjectGraph) -> ObjectGraph:
+    """The graph with a save counter at its root: a template that was written by `write` has none."""
+    root = graph.nodes[0]
+    if root.child(NAME) is not None:
+        return graph
+    counter = Node(attributes=(Attribute(VALUE, NAME, SAVE_COUNTER_KEY),), has_checkpoint_values=True)
+    root = replace(root, children=(*root.children, Child(NAME, len(graph.nodes))))
+    return replace(graph, nodes=(root, *graph.nodes[1:], counter))
 
 
 def number_of(prefix: str) -> int | None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migration.formats.object_graph import VALUE, Attribute, Child, Node, ObjectGraph, Slot, checkpoint_key, slot_key
+from migration.formats.object_graph import (
+    VALUE,
+    Attribute,
+    Child,
+    Node,
+    ObjectGraph,
+    Slot,
+    checkpoint_key,
+    slot_key,
+)
 
 Path = tuple[str, ...]
 
@@ -57,6 +66,8 @@ class Tree:
                     slots=tuple(slots),
                     has_checkpoint_values=True,
                 )
-                for children, attributes, slots in zip(self._children, self._attributes, self._slots, strict=True)
+                for children, attributes, slots in zip(
+                    self._children, self._attributes, self._slots, strict=True
+                )
             )
         )

@@ -255,8 +255,8 @@ CASES = [
     ),
     Case(
         name="MultiRNNCell of alike cells",
-        graph=dynamic(lambda: v1cells.MultiRNNCell([v1cells.LSTMCell(INPUTS) for _ in range(3)])),
-        layers=lambda layers: [layers.LSTM(INPUTS, return_sequences=True) for _ in range(3)],
+        graph=dynamic(lambda: v1cells.MultiRNNCell([v1cells.LSTMCell(INPUTS) for _ in range(2)])),
+        layers=lambda layers: [layers.LSTM(INPUTS, return_sequences=True) for _ in range(2)],
     ),
     Case(
         name="bidirectional_dynamic_rnn",
@@ -265,8 +265,8 @@ CASES = [
     ),
     Case(
         name="stack_bidirectional_dynamic_rnn",
-        graph=bidirectional(lambda: v1cells.LSTMCell(4), 3),
-        layers=both_ways(4, 3),
+        graph=bidirectional(lambda: v1cells.LSTMCell(4), 2),
+        layers=both_ways(4, 2),
     ),
     Case(
         name="cuDNN's canonical names",

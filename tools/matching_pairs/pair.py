@@ -53,7 +53,9 @@ class Builder:
         """A tensor of the source that the template may lack."""
         self.sources.append((name, tuple(shape), dtype))
 
-    def target(self, paths: str | Sequence[str], full_name: str, shape: Sequence[int], dtype: str = "float32") -> str:
+    def target(
+        self, paths: str | Sequence[str], full_name: str, shape: Sequence[int], dtype: str = "float32"
+    ) -> str:
         """A tensor of the template that the source may lack; its first path. Its key is returned."""
         several = (paths,) if isinstance(paths, str) else tuple(paths)
         self.places.append((several, full_name, tuple(shape), dtype))

@@ -6,7 +6,9 @@ from ckpt_tools.matching_pairs.keras_paths import Functional
 from ckpt_tools.matching_pairs.pair import Builder, NamingPair
 
 
-def default_variables(sizes: tuple[int, ...] = (784, 128, 64, 64, 64, 10), has_meta: bool = False) -> NamingPair:
+def default_variables(
+    sizes: tuple[int, ...] = (784, 128, 64, 64, 64, 10), has_meta: bool = False
+) -> NamingPair:
     """Variable, Variable_1, ... (weights, biases in turn) against a Keras Sequential of dense layers."""
     b, places = Builder("Variable_N / Keras model", has_meta=has_meta), Functional()
     number = 0
@@ -44,7 +46,9 @@ def pensieve() -> NamingPair:
     return b.build()
 
 
-def towers(ours: tuple[str, str], theirs: tuple[str, str], ambiguous: bool, has_meta: bool = True) -> NamingPair:
+def towers(
+    ours: tuple[str, str], theirs: tuple[str, str], ambiguous: bool, has_meta: bool = True
+) -> NamingPair:
     """Two towers built alike, and a head on both."""
     said = "that say nothing" if ambiguous else "that tell"
     b = Builder(f"two towers, names {said} ({ours[0]}, {theirs[0]})", has_meta=has_meta, ambiguous=ambiguous)

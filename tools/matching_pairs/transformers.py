@@ -50,15 +50,51 @@ def _bert_layer(b: Builder, layer: int, width: int) -> None:
     head = width // HEADS
     for name in ("query", "key", "value"):
         at, known = f"{path}/_self_attention_layer/_{name}_dense", f"{full}/self_attention_layer/{name}"
-        b.both(f"{ours}/attention/self/{name}/kernel", (width, width), f"{at}/_kernel", f"{known}/kernel", (width, HEADS, head))
+        b.both(
+            f"{ours}/attention/self/{name}/kernel",
+            (width, width),
+            f"{at}/_kernel",
+            f"{known}/kernel",
+            (width, HEADS, head),
+        )
         b.both(f"{ours}/attention/self/{name}/bias", (width,), f"{at}/bias", f"{known}/bias", (HEADS, head))
     at, known = f"{path}/_self_attention_layer/_output_dense", f"{full}/self_attention_layer/attention_output"
-    b.both(f"{ours}/attention/output/dense/kernel", (width, width), f"{at}/_kernel", f"{known}/kernel", (HEADS, head, width))
+    b.both(
+        f"{ours}/attention/output/dense/kernel",
+        (width, width),
+        f"{at}/_kernel",
+        f"{known}/kernel",
+        (HEADS, head, width),
+    )
     b.both(f"{ours}/attention/output/dense/bias", (width,), f"{at}/bias", f"{known}/bias")
-    _norm(b, f"{ours}/attention/output/LayerNorm", width, f"{path}/_self_attention_layer_norm", f"{full}/self_attention_layer_norm")
-    _dense(b, f"{ours}/intermediate/dense", (width, 4 * width), f"{path}/_feedforward_intermediate_dense", f"{full}/feedforward_intermediate_dense")
-    _dense(b, f"{ours}/output/dense", (4 * width, width), f"{path}/_feedforward_output_dense", f"{full}/feedforward_output_dense")
-    _norm(b, f"{ours}/output/LayerNorm", width, f"{path}/_feedforward_layer_norm", f"{full}/feedforward_layer_norm")
+    _norm(
+        b,
+        f"{ours}/attention/output/LayerNorm",
+        width,
+        f"{path}/_self_attention_layer_norm",
+        f"{full}/self_attention_layer_norm",
+    )
+    _dense(
+        b,
+        f"{ours}/intermediate/dense",
+        (width, 4 * width),
+        f"{path}/_feedforward_intermediate_dense",
+        f"{full}/feedforward_intermediate_dense",
+    )
+    _dense(
+        b,
+        f"{ours}/output/dense",
+        (4 * width, width),
+        f"{path}/_feedforward_output_dense",
+        f"{full}/feedforward_output_dense",
+    )
+    _norm(
+        b,
+        f"{ours}/output/LayerNorm",
+        width,
+        f"{path}/_feedforward_layer_norm",
+        f"{full}/feedforward_layer_norm",
+    )
 
 
 def _norm(b: Builder, ours: str, width: int, path: str, full: str) -> None:
@@ -88,7 +124,9 @@ def t2t_rewritten(layers: int = 4, width: int = 16, hidden: int = 8) -> NamingPa
                 scope = f"{ours}/{attention}_attention"
                 _t2t_norm(b, scope, width, f"{at}_norm")
                 for name, other in (("q", "wq"), ("k", "wk"), ("v", "wv"), ("output_transform", "wo")):
-                    b.both(f"{scope}/multihead_attention/{name}/kernel", (width, width), f"{at}/{other}/w", "w")
+                    b.both(
+                        f"{scope}/multihead_attention/{name}/kernel", (width, width), f"{at}/{other}/w", "w"
+                    )
             _t2t_norm(b, f"{ours}/ffn", width, f"{path}/mlp_norm")
             for name, other, shape in (("conv1", "up", (width, hidden)), ("conv2", "down", (hidden, width))):
                 b.both(f"{ours}/ffn/{name}/kernel", shape, f"{path}/mlp/{other}/w", "w")
@@ -99,7 +137,9 @@ def t2t_rewritten(layers: int = 4, width: int = 16, hidden: int = 8) -> NamingPa
 
 def _t2t_norm(b: Builder, scope: str, width: int, path: str) -> None:
     for name, other in (("scale", "g"), ("bias", "b")):
-        b.both(f"{scope}/layer_prepostprocess/layer_norm/layer_norm_{name}", (width,), f"{path}/{other}", other)
+        b.both(
+            f"{scope}/layer_prepostprocess/layer_norm/layer_norm_{name}", (width,), f"{path}/{other}", other
+        )
 
 
 def gpt2_keras(layers: int = 12, width: int = 32) -> NamingPair:

@@ -31,13 +31,21 @@ def resnet50(keras: int = 3, scale: int = 4) -> NamingPair:
             inside = wide
     places.skip()
     places.layer()
-    b.both(f"{root}/logits/weights", (1, 1, inside, 1000), places.paths("kernel"), "predictions/kernel", (inside, 1000))
+    b.both(
+        f"{root}/logits/weights",
+        (1, 1, inside, 1000),
+        places.paths("kernel"),
+        "predictions/kernel",
+        (inside, 1000),
+    )
     b.both(f"{root}/logits/biases", (1000,), places.paths("bias"), "predictions/bias")
     b.source("global_step", (), "int64")
     return b.build()
 
 
-def _slim_conv(b: Builder, places: Functional, ours: str, shape: tuple[int, ...], theirs: str, bias: bool) -> None:
+def _slim_conv(
+    b: Builder, places: Functional, ours: str, shape: tuple[int, ...], theirs: str, bias: bool
+) -> None:
     places.layer()
     b.both(f"{ours}/weights", shape, places.paths("kernel"), f"{theirs}_conv/kernel")
     if bias:
@@ -77,7 +85,12 @@ def mobilenet(scale: int = 4) -> NamingPair:
         normed(f"{root}/Conv2d_{number}_pointwise", f"conv_pw_{number}", wide)
         inside = wide
     places.layer()
-    b.both("MobilenetV1/Logits/Conv2d_1c_1x1/weights", (1, 1, inside, 1001), places.paths("kernel"), "conv_preds/kernel")
+    b.both(
+        "MobilenetV1/Logits/Conv2d_1c_1x1/weights",
+        (1, 1, inside, 1001),
+        places.paths("kernel"),
+        "conv_preds/kernel",
+    )
     b.both("MobilenetV1/Logits/Conv2d_1c_1x1/biases", (1001,), places.paths("bias"), "conv_preds/bias")
     return b.build()
 
@@ -90,7 +103,9 @@ def vgg16(scale: int = 4) -> NamingPair:
         for conv in range(1, convs + 1):
             ours, theirs = f"vgg_16/conv{block}/conv{block}_{conv}", f"block{block}_conv{conv}"
             places.layer()
-            b.both(f"{ours}/weights", (3, 3, inside, width // scale), places.paths("kernel"), f"{theirs}/kernel")
+            b.both(
+                f"{ours}/weights", (3, 3, inside, width // scale), places.paths("kernel"), f"{theirs}/kernel"
+            )
             b.both(f"{ours}/biases", (width // scale,), places.paths("bias"), f"{theirs}/bias")
             inside = width // scale
         places.skip()
@@ -123,7 +138,7 @@ def layers_stack(keras: int = 2, offset: int = 0) -> NamingPair:
     inside = 3
     for width in (16, 16, 32, 32):
         layer("conv2d", {"kernel": (3, 3, inside, width), "bias": (width,)})
-        layer("batch_normalization", {name: (width,) for name in NORM})
+        layer("batch_normalization", dict.fromkeys(NORM, (width,)))
         places.skip()
         inside = width
     places.skip()

@@ -44,6 +44,7 @@ def _parts() -> Iterator[tuple[str, str]]:
     yield "recurrent_kernel", "recurrent_kernel"
 
 
+_MORE_SHARDS = re.compile(r"/w_[1-9]\d*$")  # a kernel of 0.x in several: W_0 alone is not the whole of it
 _SUFFIXES = {f"/{suffix.lower()}": part for suffix, part in _parts()}
 _MOST_COMPONENTS = max(suffix.count("/") for suffix in _SUFFIXES)
 
@@ -58,6 +59,8 @@ _NOT_A_CELL = re.compile(r"dense|logits|softmax|projection|output|embed|attentio
 
 def part_of(name: str) -> tuple[str, str] | None:
     """(scope of the cell, part) of a tensor's name, the longest known ending; None for other names."""
+    if _MORE_SHARDS.search(name.lower()):
+        return name.rpartition("/")[0], "kernel_shard"
     components = name.split("/")
     for count in range(min(_MOST_COMPONENTS, len(components) - 1), 0, -1):
         part = _SUFFIXES.get("/" + "/".join(components[-count:]).lower())
@@ -106,12 +109,12 @@ def direction_of(scope: str) -> Direction:
 def numbered(scope: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """(the words, the numbers) of a scope or path: what alike cells share, and what orders them.
 
-    A component without a number counts as number 0: `lstm`, `lstm_1`, `lstm_2`.
+    A component without a number has -1 and comes first: `lstm`, `lstm_1`, `lstm_2`.
     """
     words: list[str] = []
     numbers: list[int] = []
     for component in scope.split("/"):
         found = re.search(r"[_-]?(\d+)$", component)
         words.append(component[: found.start()] if found else component)
-        numbers.append(int(found.group(1)) if found else 0)
+        numbers.append(int(found.group(1)) if found else -1)
     return tuple(words), tuple(numbers)

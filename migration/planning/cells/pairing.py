@@ -64,8 +64,13 @@ def _within(cells: list[SourceCell], layers: list[Layer]) -> Iterator[CellPair]:
 
 
 def _by_number(cells: Sequence[SourceCell], layers: Sequence[Layer]) -> Iterator[CellPair]:
-    """Pairs of the first with the first, where one stack on either side is numbered through."""
+    """Pairs of the first with the first, where one stack on either side is numbered through.
+
+    `rnn` and `rnn_1`, numbers that TensorFlow 1 gave out for lack of a name, are no stack.
+    """
     ours = _in_order(cells, _cell_place)
+    if ours is not None and not _spoken(cells):
+        return
     theirs = _in_order(layers, _layer_place)
     if ours is None or theirs is None:
         return
@@ -81,6 +86,12 @@ def _in_order(things: Sequence[_Thing], place: Callable[[_Thing], Place]) -> lis
     if len(words) != 1 or len(numbers) != len(placed):
         return None
     return [thing for _, thing in sorted(placed, key=lambda pair: pair[0][1])]
+
+
+def _spoken(cells: Sequence[SourceCell]) -> bool:
+    """Whether each number that tells these cells apart stands in their names."""
+    by_component = zip(*(_cell_place(cell)[1] for cell in cells), strict=True)
+    return all(len(set(numbers)) == 1 or min(numbers) >= 0 for numbers in by_component)
 
 
 def _cell_place(cell: SourceCell) -> Place:

@@ -94,7 +94,7 @@ def _cell(
         return _gru(scope, parts, meta, cudnn=False)
     if "recurrent_kernel" in parts:
         return _keras(scope, parts)
-    if "kernel" in parts:
+    if "kernel" in parts and "kernel_shard" not in parts:
         return _fused(scope, parts, meta, options, shapes)
     return None
 

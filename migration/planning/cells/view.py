@@ -24,13 +24,16 @@ class CellView:
 
     `candidates` replaces the list that came in; `made` are the names of those that do not exist as such
     in the source. `fixed` gives the candidate of a target where kind, size, direction and number leave
-    no choice, `reasons` says why. `drops` were decided; `notes` and `problems` are for people.
+    no choice, `reasons` says why. `apart` names the tensors of cells that no layer can take: a bias of
+    the right shape among them is still the wrong one. `drops` were decided; `notes` and `problems` are
+    for people.
     """
 
     candidates: tuple[Candidate, ...]
     made: frozenset[str] = frozenset()
     fixed: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
     drops: tuple[Left, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -68,6 +71,7 @@ def virtual(
         | frozenset(one.name for one in norm.added),
         fixed=fixed,
         reasons=reasons,
+        apart=_apart([cell for cell in cells if cell not in offered], candidates, wanted, there),
         drops=norm.drops,
         notes=(*_cell_notes(offered, options), *norm.notes),
         problems=(*problems, *closed, *norm.problems),
@@ -152,6 +156,25 @@ def _whole(
             )
         )
     return tuple(kept)
+
+
+def _apart(
+    cells: Sequence[SourceCell],
+    candidates: Sequence[Candidate],
+    targets: Sequence[Target],
+    there: Sequence[Layer],
+) -> frozenset[str]:
+    """The tensors of cells whose kernels have no place in the template beside its recurrent layers."""
+    of_layers = {target.key for layer in there for target in layer.targets.values()}
+    places = {target.spec.shape for target in targets if target.key not in of_layers}
+    shapes = {candidate.name: candidate.spec.shape for candidate in candidates}
+    return frozenset(
+        name
+        for cell in cells
+        if cell.style == "TF1"
+        and not any(len(shapes[own]) > 1 and shapes[own] in places for own in cell.replaces)
+        for name in cell.replaces
+    )
 
 
 def _replaced(candidates: Sequence[Candidate], offered: Sequence[SourceCell]) -> list[Candidate]:

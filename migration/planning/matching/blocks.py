@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from migration.planning.matching.pieces import Piece, pieces
 from migration.planning.matching.roles import kinship
 from migration.planning.matching.shapes import Fit, block_key, fit
 from migration.planning.matching.sides import Side
@@ -43,13 +44,15 @@ class Turning(enum.Enum):
 @dataclass(frozen=True)
 class Block:
     """Rows are indices into the source side, columns into the target side; `worth` is what stands in names
-    and shapes alone, and IMPOSSIBLE where shapes do not fit. `turned` marks pairs that need a transpose."""
+    and shapes alone, and IMPOSSIBLE where shapes do not fit. `turned` marks pairs that need a transpose;
+    `cut` says that tensors of the same size lie in other blocks, for there were too many."""
 
     rows: Array
     columns: Array
     worth: Array
     turned: Array
     rarity: float
+    cut: bool
 
     @property
     def possible(self) -> Array:
@@ -72,9 +75,10 @@ class Blocks:
         words = WordEvidence.of(source, target)
         total = max(len(source), len(target))
         parts = [
-            _block(source, target, words, np.array(rows), np.array(theirs[key]), total)
+            _block(source, target, words, piece, total)
             for key, rows in ours.items()
             if key in theirs
+            for piece in pieces(source, target, rows, theirs[key])
         ]
         parts = [block for block in parts if block.possible.any()]
         turning = _turning(source, target, parts)
@@ -112,21 +116,21 @@ def _square(shape: tuple[int, ...]) -> bool:
 def _grouped(side: Side) -> dict[tuple[int, str], list[int]]:
     found: dict[tuple[int, str], list[int]] = defaultdict(list)
     for index, spec in enumerate(side.specs):
-        if spec is not None:
+        if side.free[index]:
             found[block_key(spec)].append(index)
     return found
 
 
-def _block(
-    source: Side, target: Side, words: WordEvidence, rows: Array, columns: Array, total: int
-) -> Block:
+def _block(source: Side, target: Side, words: WordEvidence, piece: Piece, total: int) -> Block:
+    rows, columns = piece.rows, piece.columns
     ours, theirs = [source.specs[i] for i in rows], [target.specs[j] for j in columns]
     shapes = _table(ours, theirs, _shape_worth)
     roles = _table([source.roles[i] for i in rows], [target.roles[j] for j in columns], _role_worth)
     worth = shapes + roles + words.between(rows, columns)
     worth[shapes <= IMPOSSIBLE / 2] = IMPOSSIBLE
     turned = _table(ours, theirs, lambda one, other: fit(one, other).fit is Fit.TRANSPOSED)
-    return Block(rows, columns, worth, turned, _rarity(ours[0].size, len(rows), len(columns), total))
+    rarity = _rarity(ours[0].size, len(rows), len(columns), total)
+    return Block(rows, columns, worth, turned, rarity, piece.cut)
 
 
 def _rarity(size: int, ours: int, theirs: int, total: int) -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WEAKEST = 0.05  # links below are noise
 RIVAL = 0.5  # of two links of one slot, the weaker counts down to this part of the stronger
+WIDEST = 1 << 20  # a span of numbers that is still tallied in an array
 SAME_NUMBERS = 0.3  # what equal rows of numbers are worth before anything else is known
 
 
@@ -91,9 +92,9 @@ def same_row(first: frozenset[int], second: frozenset[int], offset: int) -> bool
 
 def _only(ours: Array, theirs: Array, offset: int) -> bool:
     """Whether no other offset brings as many numbers of the first row onto numbers of the second."""
-    offsets, covered = np.unique(theirs[None, :] - ours[:, None], return_counts=True)
-    best = covered[offsets == offset]
-    return bool((covered >= best).sum() == 1)
+    moved = (theirs[None, :] - ours[:, None]).ravel()
+    offsets, covered = _tally(moved, np.ones(len(moved)))
+    return bool((covered >= covered[offsets == offset]).sum() == 1)
 
 
 def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -> list[Link]:
@@ -135,22 +136,30 @@ def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[in
 
 def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float, bool]:
     total = float(weight.sum())
-    offsets, inverse = np.unique(partner - value, return_inverse=True)
-    mass = np.bincount(inverse, weight)
+    offsets, mass = _tally(partner - value, weight)
     ties = np.flatnonzero(mass >= mass.max() * (1 - 1e-6))
-    best = int(ties[np.argmin(np.abs(offsets[ties]))])
-    offset = int(offsets[best])
-    ours, our_place = np.unique(value, return_inverse=True)
-    theirs, their_place = np.unique(partner, return_inverse=True)
-    ours_share = np.bincount(our_place, weight) / total
-    theirs_share = dict(zip(theirs.tolist(), (np.bincount(their_place, weight) / total).tolist(), strict=True))
+    offset = int(offsets[ties[np.argmin(np.abs(offsets[ties]))]])
+    ours, our_mass = _tally(value, weight)
+    theirs, their_mass = _tally(partner, weight)
+    theirs_share = dict(zip(theirs.tolist(), (their_mass / total).tolist(), strict=True))
     chance = sum(
-        share * theirs_share.get(number + offset, 0.0)
-        for number, share in zip(ours.tolist(), ours_share.tolist(), strict=True)
+        mass / total * theirs_share.get(number + offset, 0.0)
+        for number, mass in zip(ours.tolist(), our_mass.tolist(), strict=True)
     )
-    seen = float(mass[best]) / total
+    seen = float(mass.max()) / total
     kappa = (seen - chance) / (1 - chance) if chance < 1 - 1e-9 else 0.0
     return offset, max(0.0, kappa), _only(ours, theirs, offset)
+
+
+def _tally(values: Array, weight: Array) -> tuple[Array, Array]:
+    """The different values and the weight of each."""
+    low = int(values.min())
+    if int(values.max()) - low < WIDEST:
+        mass = np.bincount(values - low, weight)
+        held = np.flatnonzero(mass)
+        return held + low, mass[held]
+    distinct, inverse = np.unique(values, return_inverse=True)
+    return distinct, np.bincount(inverse, weight)
 
 
 def agreement(

@@ -6,6 +6,7 @@ count the tensors in question.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
@@ -36,18 +37,19 @@ class Places:
     @classmethod
     def of(cls, source: Side, target: Side) -> Places:
         """The places of both sides' tensors."""
-        given = all(order is not None for order in source.order)
+        given = all(order is not None for order, free in zip(source.order, source.free, strict=True) if free)
         if given:
-            ours = [float(order or 0) for order in source.order]
+            ours = [math.nan if order is None else float(order) for order in source.order]
         else:
             natural = sorted(range(len(source)), key=lambda index: source.readings[index][0].natural)
             ours = [0.0] * len(source)
             for place, index in enumerate(natural):
                 ours[index] = float(place)
-        return cls(np.array(ours), np.array([float(place or 0) for place in target.places]), given)
+        return cls(np.array(ours), np.array(target.places), given)
 
     def believed(self, pairs: Sequence[tuple[int, int]], patterns: Sequence[str]) -> Belief:
         """How far order can be believed, by the pairs that are decided. `patterns`: the source's open names."""
+        pairs = [pair for pair in pairs if not math.isnan(self.source[pair[0]])]
         return Belief(self._anchored(pairs), self._numbers_rise(pairs, patterns))
 
     def _anchored(self, pairs: Sequence[tuple[int, int]]) -> Anchors | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from migration.planning.matching.roles import ROLE_WORDS, UNKNOWN, role_of
 from migration.planning.matching.paths import walked
 from migration.planning.matching.tokens import Number, Reading, read_names
-from migration.tensors import TensorSpec
+from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from migration.planning.candidates import Candidate
     from migration.planning.targets import Target
 
+NO_SPEC = TensorSpec(DType.VARIANT, ())  # of a pinned tensor that only its name is known of
 _LISTS = ("_trainable_variables", "_variables")  # optimizers list the variables: no place of theirs
 
 
@@ -26,17 +27,28 @@ _LISTS = ("_trainable_variables", "_variables")  # optimizers list the variables
 class Side:
     """The tensors of one side. `readings[i]` are the names of tensor i, each read among its like.
 
-    `order[i]` is the place in which tensor i was created, or None where nothing tells.
+    `order[i]` is the place in which tensor i was created, or None where nothing tells. What is not
+    `free` has its partner already and is here for what it tells about the others.
     """
 
     names: tuple[str, ...]
     specs: tuple[TensorSpec, ...]
     readings: tuple[tuple[Reading, ...], ...]
     order: tuple[int | None, ...]
-    paths: tuple[str, ...] = ()
+    free: tuple[bool, ...]
+    paths: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def rank(self, index: int) -> int:
+        """How many dimensions a tensor has."""
+        return len(self.specs[index].shape)
+
+    @cached_property
+    def parents(self) -> tuple[str, ...]:
+        """The scope that each tensor lies in by its name, or by its first path; "" for none."""
+        return tuple(path.rpartition("/")[0] for path in self.paths)
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -104,50 +116,64 @@ def _ones(rows: Sequence[int], columns: Sequence[int], shape: tuple[int, int]) -
     return csr_matrix((np.ones(len(rows), np.float32), (list(rows), list(columns))), shape=shape)
 
 
-def source_side(candidates: Sequence[Candidate]) -> Side:
-    """The candidates, each under its one name."""
-    names = [candidate.name for candidate in candidates]
+def source_side(candidates: Sequence[Candidate], pinned: Iterable[str]) -> Side:
+    """The candidates, each under its one name, then the pinned names that are none of them."""
+    taken = set(pinned)
+    specs: dict[str, tuple[TensorSpec, int | None]] = {c.name: (c.spec, c.order) for c in candidates}
+    names = [*specs, *sorted(taken - set(specs))]
     return Side(
         names=tuple(names),
-        specs=tuple(candidate.spec for candidate in candidates),
+        specs=tuple(specs[name][0] if name in specs else NO_SPEC for name in names),
         readings=tuple((reading,) for reading in read_names(names)),
-        order=tuple(candidate.order for candidate in candidates),
+        order=tuple(specs[name][1] if name in specs else None for name in names),
+        free=tuple(name not in taken for name in names),
+        paths=tuple(names),
     )
 
 
 def _own_paths(target: Target) -> list[str]:
     """The paths to a target, without those through an optimizer's list of variables where others lead to it."""
-    paths = list(dict.fromkeys(target.paths)) or [target.key]
-    direct = [path for path in paths if not any(part in _LISTS for part in path.split("/"))]
-    found = direct or paths
+    paths = [path for path in dict.fromkeys(target.paths) if path] or [_path_of(target.key)]
+    found = [path for path in paths if not any(part in _LISTS for part in path.split("/"))] or paths
     if target.attribute not in ("", "VARIABLE_VALUE"):
         found = [f"{path}/{target.attribute}" for path in found]
     return found
 
 
-def target_side(targets: Sequence[Target]) -> Side:
-    """The targets, each under its full name and all its paths; a full name that many share tells nothing."""
-    shared = Counter(target.full_name for target in targets)
-    owners: list[int] = []
-    names: list[str] = []
-    fulls: list[int] = []
-    full_names: list[str] = []
-    for index, target in enumerate(targets):
-        if target.full_name and (shared[target.full_name] == 1 or "/" in target.full_name):
-            fulls.append(index)
-            full_names.append(target.full_name)
-        for path in _own_paths(target):
-            owners.append(index)
-            names.append(path)
-    readings: list[list[Reading]] = [[] for _ in targets]
-    for index, reading in zip(fulls, read_names(full_names), strict=True):
-        readings[index].append(reading)
-    for index, reading in zip(owners, read_names(names), strict=True):
-        readings[index].append(reading)
+def _path_of(key: str) -> str:
+    """The path that a checkpoint key was made of, as far as a key tells."""
+    return key.split("/.ATTRIBUTES/")[0].replace(".S", "/").replace("..", ".")
+
+
+def target_side(targets: Sequence[Target], pinned: Iterable[str]) -> Side:
+    """The targets under their full names and all their paths, then the pinned keys that are none of them.
+
+    A full name without a scope that several variables have (`kernel`) is no name of theirs.
+    """
+    taken = set(pinned)
+    known = {target.key: target for target in targets}
+    keys = [*known, *sorted(taken - set(known))]
+    paths = [_own_paths(known[key]) if key in known else [_path_of(key)] for key in keys]
+    full_names = [known[key].full_name if key in known else "" for key in keys]
+    shared = Counter(full_names)
+    full_names = [name if "/" in name or shared[name] == 1 else "" for name in full_names]
     return Side(
-        names=tuple(target.key for target in targets),
-        specs=tuple(target.spec for target in targets),
-        readings=tuple(tuple(found) for found in readings),
-        order=tuple(target.order for target in targets),
-        paths=tuple(_own_paths(target)[0] for target in targets),
+        names=tuple(keys),
+        specs=tuple(known[key].spec if key in known else NO_SPEC for key in keys),
+        readings=tuple(_readings(full_names, paths)),
+        order=tuple(known[key].order if key in known else None for key in keys),
+        free=tuple(key not in taken for key in keys),
+        paths=tuple(found[0] for found in paths),
     )
+
+
+def _readings(full_names: Sequence[str], paths: Sequence[Sequence[str]]) -> list[tuple[Reading, ...]]:
+    """For each tensor its full name, if it has one, and its paths, each kind read among its like."""
+    found: list[list[Reading]] = [[] for _ in paths]
+    named = [index for index, name in enumerate(full_names) if name]
+    for index, reading in zip(named, read_names([full_names[index] for index in named]), strict=True):
+        found[index].append(reading)
+    owners = [index for index, own in enumerate(paths) for _ in own]
+    for index, reading in zip(owners, read_names([path for own in paths for path in own]), strict=True):
+        found[index].append(reading)
+    return [tuple(readings) for readings in found]

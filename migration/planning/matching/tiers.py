@@ -111,10 +111,12 @@ def _chosen(numbers: tuple[Numbering, Numbering], link: Link) -> bool:
 def _round(matter: Matter, tier: Tier, links: list[Link], found: list[Decided]) -> Iterator[Decided]:
     pairs = [(pair.source, pair.target) for pair in found]
     scopes = _scopes(matter, [*matter.pinned, *pairs])
-    belief = matter.places.believed(pairs, matter.source.patterns) if tier.counted else Belief()
+    belief = matter.places.believed([*matter.pinned, *pairs], matter.source.patterns) if tier.counted else Belief()
     ours, theirs = {pair.source for pair in found}, {pair.target for pair in found}
     neutral = Fit.EXACT.value - Fit.TRANSPOSED.value if matter.blocks.turning is Turning.UNKNOWN else 0.0
     for block in matter.blocks.parts:
+        if block.cut and tier.confidence is Confidence.CERTAIN:
+            continue
         rows = np.flatnonzero([row not in ours for row in block.rows.tolist()])
         columns = np.flatnonzero([column not in theirs for column in block.columns.tolist()])
         if not len(rows) or not len(columns):
@@ -153,8 +155,9 @@ def _scopes(matter: Matter, pairs: list[tuple[int, int]]) -> Hierarchy:
 def _order(matter: Matter, rows: Array, columns: Array, belief: Belief) -> Array:
     """The evidence of order among what is undecided, zero where order cannot be believed."""
     found = np.zeros((len(rows), len(columns)))
-    ours = _by_role(matter.source, rows)
-    theirs = _by_role(matter.target, columns)
+    ours, theirs = _by_role(matter.source, rows), _by_role(matter.target, columns)
+    if UNKNOWN in ours or UNKNOWN in theirs:  # then roles do not part them
+        return _order_within(matter, rows, columns, belief)
     for role, some in ours.items():
         others = theirs.get(role)
         if others is not None:
@@ -166,8 +169,6 @@ def _by_role(side: Side, indices: Array) -> dict[str, list[int]]:
     found: dict[str, list[int]] = defaultdict(list)
     for place, index in enumerate(indices.tolist()):
         found[side.roles[index]].append(place)
-    if UNKNOWN in found:  # then roles tell nothing
-        return {UNKNOWN: list(range(len(indices)))}
     return found
 
 

@@ -1,6 +1,6 @@
 """Optimizer state: recognised in a source and in a template, and laid out from one for the other."""
 
-from migration.planning.optimizers.back import names_of
+from migration.planning.optimizers.back import fill_back, names_of
 from migration.planning.optimizers.layout import lay_out
 from migration.planning.optimizers.mirror import MirrorOptimizer, mirror
 from migration.planning.optimizers.source import recognise
@@ -23,6 +23,7 @@ __all__ = [
     "TargetOptimizer",
     "Undecided",
     "claimed_targets",
+    "fill_back",
     "lay_out",
     "mirror",
     "names_of",

@@ -1,5 +1,353 @@
-"""The way back: an object-based optimizer's state under TF1 names."""
+"""The way back: an object-based optimizer's state under TF1 names.
+
+`names_of` makes the names up as TF1 would: `w/Adam`, `w/Adam_1`, `beta1_power`. `fill_back` completes a
+reversed plan onto names that are known (a manifest's, another checkpoint's): what the target keeps in
+another form, or not at all, is computed from what it has.
+"""
 
 from __future__ import annotations
 
-names_of = None
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from migration.planning.optimizers.hyperparameters import shown
+from migration.planning.optimizers.kinds import KINDS, tf1_slots
+from migration.planning.optimizers.slots import Told
+from migration.planning.optimizers.state import Layout, SourceOptimizer, SourceState, TargetOptimizer
+from migration.planning.optimizers.template import recognise_template
+from migration.planning.options import Options
+from migration.planning.plan import Left, Source, Step
+from migration.planning.targets import Template
+from migration.planning.transforms import Cast, Constant, Power, Product, Scale, Transform
+from migration.tensors import DType, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Read = Callable[[str], "np.ndarray[Any, Any]"]
+GLOBAL_STEP = "global_step"
+AVERAGE = "ExponentialMovingAverage"
+_DEFAULT_BETAS = {"beta1": 0.8999999761581421, "beta2": 0.9990000128746033}  # 0.9 and 0.999 as float32
+
+
+def names_of(objects: Template, names: Mapping[str, str], options: Options, read: Read) -> Layout:
+    """The optimizers of an object-based checkpoint as TF1 would name their tensors.
+
+    `names` gives the weights' names by checkpoint key. A slot that knows its own TF1 name (V1
+    optimizers do) keeps it where its variable keeps its own. Every tensor of an optimizer gets a step or
+    is dropped with the reason.
+    """
+    told = Told()
+    targets = recognise_template(objects)
+    if options.optimizer == "drop":
+        drops = tuple(
+            Left(key=key, spec=objects.by_key[key].spec, reason="--optimizer=drop")
+            for key in sorted({key for target in targets for key in target.keys})
+        )
+        return Layout(drops=drops)
+    steps: dict[str, Step] = {}
+    taken: set[str] = set(names.values())
+    adams = 0
+    for target in targets:
+        if target.kind is None or target.kind == "wrapper":
+            continue
+        for step in _slots_by_name(target, objects, names, taken, options, told):
+            steps[step.target] = step
+        if target.kind == "Adam":
+            for step in _powers_by_name(target, objects, adams, read, told):
+                steps[step.target] = step
+            adams += 1
+        for step in _averages_by_name(target, objects, names):
+            steps[step.target] = step
+    for step in _step_by_name(targets, objects, taken):
+        steps[step.target] = step
+    return Layout(
+        steps=tuple(steps.values()),
+        drops=_drops(targets, steps.values(), objects, read),
+        notes=tuple(told.notes),
+        problems=tuple(told.problems.values()),
+    )
+
+
+def _slots_by_name(
+    target: TargetOptimizer,
+    objects: Template,
+    names: Mapping[str, str],
+    taken: set[str],
+    options: Options,
+    told: Told,
+) -> Iterator[Step]:
+    kind = KINDS.get(target.kind or "")
+    if kind is None or not kind.slots:
+        return
+    by_variable: dict[int, dict[str, str]] = {}
+    for (node, slot), key in target.slots.items():
+        by_variable.setdefault(node, {})[slot] = key
+    for node, slots in by_variable.items():
+        variable = objects.by_node.get(node)
+        name = names.get(variable.key) if variable is not None else None
+        if variable is None or name is None:
+            continue
+        wanted = frozenset(slots) | ({"momentum"} if kind.name == "RMSProp" else set())
+        for slot in tf1_slots(kind.name, wanted - {"vhat"}):
+            held = slots.get(slot)
+            own = objects.by_key[held].full_name if held is not None and target.flavour == "v1" else ""
+            keeps = own.startswith(f"{name}/") and own not in taken and variable.full_name == name
+            slot_name = own if keeps else _free(f"{name}/{kind.tf1_name}", taken)
+            taken.add(slot_name)
+            if held is None:
+                yield _zeros(slot_name, variable.spec, "momentum 0 keeps nothing")
+            else:
+                yield _slot_step(slot_name, held, slot, target, objects, options, told)
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """`stem`, or the first of `stem_1`, `stem_2` that nothing has."""
+    number = 0
+    while (name := f"{stem}_{number}" if number else stem) in taken:
+        number += 1
+    return name
+
+
+def _slot_step(
+    name: str, key: str, slot: str, target: TargetOptimizer, objects: Template, options: Options, told: Told
+) -> Step:
+    spec = objects.by_key[key].spec
+    sources: tuple[Source, ...] = (Source(key=key),)
+    transforms: tuple[Transform, ...] = ()
+    reason = f"{slot} of {target.path}"
+    if target.kind == "Momentum" and target.flavour != "v1":
+        reason += "; accum = velocity / -learning_rate"
+        rate = target.scalars.get("learning_rate")
+        if options.learning_rate is not None:
+            transforms = (Scale(-options.learning_rate, divide=True),)
+        elif rate is not None:
+            sources, transforms = (*sources, Source(key=rate)), (Product(-1.0, divide=True),)
+        else:
+            message = (
+                "its learning rate is a schedule, and accum = velocity / -learning_rate: give --learning_rate"
+            )
+            told.problem("learning_rate", name, message)
+    return Step(
+        target=name,
+        spec=spec,
+        sources=sources,
+        transforms=transforms,
+        origin="slot",
+        reason=reason,
+        full_name=name,
+    )
+
+
+def _zeros(name: str, spec: TensorSpec, reason: str) -> Step:
+    return Step(
+        target=name, spec=spec, transforms=(Constant(0.0),), origin="constant", reason=reason, full_name=name
+    )
+
+
+def _powers_by_name(
+    target: TargetOptimizer, objects: Template, number: int, read: Read, told: Told
+) -> Iterator[Step]:
+    """beta^(t+1) for the number-th Adam: its own, or from its iterations."""
+    for role in ("beta1_power", "beta2_power"):
+        name = f"{role}_{number}" if number else role
+        key = target.scalars.get(role)
+        if key is not None:
+            own = objects.by_key[key]
+            name = own.full_name if own.full_name.rpartition("/")[2].startswith(role) else name
+            yield Step(
+                target=name,
+                spec=own.spec,
+                sources=(Source(key=key),),
+                origin="optimizer",
+                reason=f"{role} of {target.path}",
+                full_name=name,
+            )
+        elif "iterations" in target.scalars:
+            beta, origin = _beta(role.removesuffix("_power"), target, read, None)
+            told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
+            yield _power_step(name, TensorSpec(DType.FLOAT32, ()), beta, target.scalars["iterations"])
+
+
+def _beta(
+    role: str, target: TargetOptimizer, read: Read, source: SourceOptimizer | None
+) -> tuple[float, str]:
+    """A beta and where it is from: the source's graph or powers, the checkpoint's variable, the default."""
+    number = source.numbers.get(role) if source is not None else None
+    if number is not None and number.value is not None:
+        return number.value, number.origin
+    if role in target.scalars:
+        return float(read(target.scalars[role]).reshape(-1)[0]), f"from {target.scalars[role]}"
+    return _DEFAULT_BETAS[role], "the default, nothing tells it"
+
+
+def _power_step(name: str, spec: TensorSpec, beta: float, iterations: str) -> Step:
+    return Step(
+        target=name,
+        spec=spec,
+        sources=(Source(key=iterations),),
+        transforms=(Power(beta, 1, spec.dtype),),
+        origin="optimizer",
+        reason=f"{shown(beta)}^(iterations + 1)",
+        full_name=name,
+    )
+
+
+def _averages_by_name(target: TargetOptimizer, objects: Template, names: Mapping[str, str]) -> Iterator[Step]:
+    for node, key in target.averages.items():
+        variable = objects.by_node.get(node)
+        if variable is not None and variable.key in names:
+            name = f"{names[variable.key]}/{AVERAGE}"
+            spec = objects.by_key[key].spec
+            yield Step(target=name, spec=spec, sources=(Source(key=key),), origin="average", full_name=name)
+
+
+def _step_by_name(targets: Iterable[TargetOptimizer], objects: Template, taken: set[str]) -> Iterator[Step]:
+    """`global_step` from the first optimizer that counts, unless a variable has that name."""
+    key = next((one.scalars["iterations"] for one in targets if "iterations" in one.scalars), None)
+    if key is None or GLOBAL_STEP in taken:
+        return
+    yield _step_step(GLOBAL_STEP, TensorSpec(DType.INT64, ()), key, objects)
+
+
+def _step_step(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:
+    transforms: tuple[Transform, ...] = ()
+    if objects.by_key[key].spec.dtype is not spec.dtype:
+        transforms = (Cast(spec.dtype),)
+    return Step(
+        target=name,
+        spec=spec,
+        sources=(Source(key=key),),
+        transforms=transforms,
+        origin="optimizer",
+        reason="the number of updates",
+        full_name=name,
+    )
+
+
+def _drops(
+    targets: Iterable[TargetOptimizer], steps: Iterable[Step], objects: Template, read: Read
+) -> tuple[Left, ...]:
+    used = {
+        source.key
+        for step in steps
+        for source in step.sources
+        if not step.transforms or len(step.sources) == 1
+    }
+    found: dict[str, Left] = {}
+    for target in targets:
+        roles = {key: role for role, key in target.scalars.items()}
+        for key in sorted(target.keys - used):
+            spec = objects.by_key[key].spec
+            reason = "TF1 keeps no such tensor"
+            if key in roles and roles[key] != "iterations":
+                value = shown(float(read(key).reshape(-1)[0]))
+                reason = f"TF1 keeps {roles[key]} as a constant of the graph: here {value}"
+            found[key] = Left(key=key, spec=spec, reason=reason)
+    return tuple(found.values())
+
+
+# Onto names that are known -------------------------------------------------------------------------
+
+
+def fill_back(
+    state: SourceState,
+    forward: Sequence[Step],
+    objects: Template,
+    wanted: Iterable[str],
+    options: Options,
+    read: Read,
+    unchanged: Callable[[str, str], bool] = lambda name, iterations: False,
+) -> Layout:
+    """Steps for names of `wanted` that a reversed plan leaves unfilled, or knows only as they were.
+
+    `state` is the name-based side as `recognise` saw it, `forward` the plan's steps from there to
+    `objects`. Beta powers come from the step count, the step from `iterations`, stored learning rates from
+    the optimizer's, and RMSProp's momentum, where it was 0 and went nowhere, as zeros. `unchanged(name,
+    iterations key)` may say that a beta power is still the one that is known: it gets no step.
+    """
+    told = Told()
+    steps: dict[str, Step] = {}
+    names = set(wanted)
+    for optimizer, target in _partners(state, forward, recognise_template(objects)):
+        iterations = target.scalars.get("iterations")
+        for role, name in _scalar_names(optimizer):
+            if name not in names:
+                continue
+            own = target.scalars.get(role)
+            if own is not None:
+                steps[name] = _plain(name, state.specs[name], own, objects)
+            elif iterations is not None and not unchanged(name, iterations):
+                beta, origin = _beta(role.removesuffix("_power"), target, read, optimizer)
+                steps[name] = _power_step(name, state.specs[name], beta, iterations)
+                told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
+        for (_, slot), name in optimizer.slots.items():
+            if name in names and optimizer.kind == "RMSProp" and slot == "momentum":
+                steps[name] = _zeros(name, state.specs[name], "the target keeps no momentum")
+            elif name in names and optimizer.kind == "Momentum":
+                step = _momentum_back(name, forward, target, objects, options, told)
+                steps |= {name: step} if step is not None else {}
+        for role, number in optimizer.numbers.items():
+            if number.key in names and number.key is not None and role in target.scalars:
+                steps[number.key] = _plain(number.key, state.specs[number.key], target.scalars[role], objects)
+        if (
+            state.step in names
+            and state.step is not None
+            and iterations is not None
+            and state.step not in steps
+        ):
+            steps[state.step] = _step_step(state.step, state.specs[state.step], iterations, objects)
+    return Layout(
+        steps=tuple(steps.values()), notes=tuple(told.notes), problems=tuple(told.problems.values())
+    )
+
+
+def _partners(
+    state: SourceState, forward: Sequence[Step], targets: Sequence[TargetOptimizer]
+) -> Iterator[tuple[SourceOptimizer, TargetOptimizer]]:
+    """The optimizers that the forward plan joined: a slot of the one was made of a slot of the other."""
+    sources = {
+        step.target: {source.key for source in step.sources if not source.template} for step in forward
+    }
+    for optimizer in state.optimizers:
+        keys = set(optimizer.slots.values())
+        for target in targets:
+            if any(sources.get(key, set()) & keys for key in target.slots.values()):
+                yield optimizer, target
+                break
+
+
+def _scalar_names(optimizer: SourceOptimizer) -> Iterator[tuple[str, str]]:
+    for role in ("beta1_power", "beta2_power"):
+        for name in (optimizer.scalars.get(role), *optimizer.doubts.get(role, ())):
+            if name is not None:
+                yield role, name
+
+
+def _plain(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:
+    cast = (Cast(spec.dtype),) if objects.by_key[key].spec.dtype is not spec.dtype else ()
+    return Step(
+        target=name,
+        spec=spec,
+        sources=(Source(key=key),),
+        transforms=cast,
+        origin="optimizer",
+        full_name=name,
+    )
+
+
+def _momentum_back(
+    name: str,
+    forward: Sequence[Step],
+    target: TargetOptimizer,
+    objects: Template,
+    options: Options,
+    told: Told,
+) -> Step | None:
+    """A momentum slot whose velocity was made with a learning rate that another tensor holds."""
+    for step in forward:
+        if step.target in target.slots.values() and name in {source.key for source in step.sources[:1]}:
+            if step.sources[0].transforms:  # cut or turned on the way: the plan's own way back has to do it
+                return None
+            return _slot_step(name, step.target, "momentum", target, objects, options, told)
+    return None

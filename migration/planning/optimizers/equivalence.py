@@ -47,8 +47,8 @@ def differences(source: SourceOptimizer, target: TargetOptimizer) -> Iterator[st
         yield f"{_where(target)} continues exactly if it is made as {name}({', '.join(settings)})"
     if source.kind == "AdamWeightDecay":
         yield (
-            f"{_where(target)}: the source's AdamWeightDecay corrects no bias; Adam's correction is 1 only after "
-            "many steps (some 10,000 with beta_2=0.999), until then its steps differ"
+            f"{_where(target)}: the source's AdamWeightDecay corrects no bias; Adam's correction is 1 only "
+            "after many steps (some 10,000 with beta_2=0.999), until then its steps differ"
         )
     if target.flavour != "v1" and source.kind == "Adagrad" and source.numbers.get("epsilon") is None:
         yield _adagrad(target)
@@ -59,20 +59,21 @@ def differences(source: SourceOptimizer, target: TargetOptimizer) -> Iterator[st
     ):
         yield (
             f"{_where(target)} puts epsilon outside the root where it has no momentum, the source inside: "
-            "lr * g / (sqrt(rms) + epsilon) against lr * g / sqrt(rms + epsilon); with epsilon=1e-10 they differ "
-            "by 1e-5 relative only where rms is below 1e-10"
+            "lr * g / (sqrt(rms) + epsilon) against lr * g / sqrt(rms + epsilon); with epsilon=1e-10 they "
+            "differ by 1e-5 relative only where rms is below 1e-5"
         )
 
 
 def _adagrad(target: TargetOptimizer) -> str:
     if target.flavour == "tf_keras_legacy":
         return (
-            f"{_where(target)} divides by sqrt(accumulator) + epsilon, the source by sqrt(accumulator): epsilon=1e-30 "
-            "makes it exact (0 means the default 1e-7); with 1e-7 it differs by 1e-7 / sqrt(accumulator)"
+            f"{_where(target)} divides by sqrt(accumulator) + epsilon, the source by sqrt(accumulator): "
+            "epsilon=1e-30 makes it exact (0 means the default 1e-7); with 1e-7 it differs by "
+            "1e-7 / sqrt(accumulator)"
         )
     return (
-        f"{_where(target)} divides by sqrt(accumulator + epsilon), the source by sqrt(accumulator): epsilon=0 makes "
-        "it exact; with the default 1e-7 it differs by 5e-8 / accumulator"
+        f"{_where(target)} divides by sqrt(accumulator + epsilon), the source by sqrt(accumulator): "
+        "epsilon=0 makes it exact; with the default 1e-7 it differs by 5e-8 / accumulator"
     )
 
 

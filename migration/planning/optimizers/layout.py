@@ -33,9 +33,10 @@ def lay_out(
 
     `weight_steps` are the decided steps of everything else; a weight's slots go the way that it goes.
     `read` gives scalars of the source. Every key of `targets` but their averages gets a step: of the
-    source, of a constant, or of the template (averages are `lay_out_averages`'s).
+    source, of a constant, or of the template (averages are `lay_out_averages`'s); but for those that a
+    problem names.
     """
-    told = Told({}, {})
+    told = Told()
     pairs = pairs_of(state, targets, weight_steps, template)
     weights = {
         template.by_key[step.target].node: step for step in weight_steps if step.target in template.by_key

@@ -26,13 +26,16 @@ def leftovers(
     unused: list[Left] = []
     counted: dict[str, int] = {}
     for optimizer in state.optimizers:
-        for key, reason, decided in _left_of(optimizer, pairs, used, mapped, options):
+        slots = frozenset(optimizer.slots.values())
+        for key, why, decided in _left_of(optimizer, pairs, used, mapped, options):
             if key in used:
                 continue
-            (drops if decided else unused).append(Left(key=key, spec=state.specs[key], reason=reason))
+            kept = options.optimizer == "keep" and key in slots
+            reason = f"--optimizer=keep, but {why}" if kept else why
+            (drops if decided and not kept else unused).append(
+                Left(key=key, spec=state.specs[key], reason=reason)
+            )
             counted[reason] = counted.get(reason, 0) + 1
-            if options.optimizer == "keep" and key in optimizer.slots.values():
-                told.problem("optimizer", key, f"--optimizer=keep, but {reason}")
     for one in state.undecided:
         if one.key not in used:
             decided = options.optimizer == "drop"

@@ -24,9 +24,10 @@ def mirror(state: SourceState) -> tuple[MirrorOptimizer, ...]:
     """The optimizers of a source as nodes: `optimizer`, or `optimizer_0`, `optimizer_1` where several.
 
     Only what a `tf.compat.v1.train` optimizer restores is told; other keys of an optimizer (a stored
-    learning rate) remain variables under their names. Optimizers without state are left out.
+    learning rate) remain variables under their names, as do velocities of a Keras SGD, which are no
+    accumulators of TF1's Momentum. Optimizers without state are left out.
     """
-    stateful = [one for one in state.optimizers if one.slots and one.kind in KINDS]
+    stateful = [one for one in state.optimizers if one.slots and one.kind in KINDS and not one.scaled]
     names = ["optimizer"] if len(stateful) == 1 else [f"optimizer_{place}" for place in range(len(stateful))]
     return tuple(_mirrored(name, one) for name, one in zip(names, stateful, strict=True))
 

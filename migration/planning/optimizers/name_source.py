@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migration.planning.optimizers.kinds import KINDS, LEGACY_SLOTS
 from migration.planning.optimizers.state import SourceOptimizer, Undecided
@@ -66,7 +66,7 @@ def optimizers_of(specs: Specs) -> tuple[tuple[SourceOptimizer, ...], tuple[Unde
             undecided += doubts
     found += _by_slot_names(named, specs)
     found += _weight_decay(named)
-    return tuple(_with_scalars(found, specs)), tuple(undecided)
+    return tuple(_with_powers(found, specs)), tuple(undecided)
 
 
 def _named(key: str, specs: Specs) -> Iterator[_Named]:
@@ -201,20 +201,6 @@ def _weight_decay(named: list[_Named]) -> list[SourceOptimizer]:
     ]
 
 
-_ROLES = {  # scalars of Keras optimizers that were saved by name -> role
-    "iter": "iterations",
-    "iterations": "iterations",
-}
-_NUMBERS = {
-    "lr": "learning_rate",
-    "learning_rate": "learning_rate",
-    "beta_1": "beta1",
-    "beta_2": "beta2",
-    "rho": "rho",
-    "momentum": "momentum",
-}
-
-
 def _power_sets(scope: str, specs: Specs) -> list[dict[str, str]]:
     """The pairs of beta powers, those whose scope a slot's scope starts with first, in TF1's order."""
     found: dict[tuple[str, int], dict[str, str]] = {}
@@ -232,33 +218,20 @@ def _related(one: str, other: str) -> bool:
     return first == second or (bool(one) and first[: len(second)] == second) or second[: len(first)] == first
 
 
-def _with_scalars(optimizers: list[SourceOptimizer], specs: Specs) -> Iterator[SourceOptimizer]:
-    """The optimizers with their beta powers, step counts and stored hyperparameters, as far as clear."""
-    from dataclasses import replace
-
-    from migration.planning.optimizers.state import Number
-
+def _with_powers(optimizers: list[SourceOptimizer], specs: Specs) -> Iterator[SourceOptimizer]:
+    """The Adams with their beta powers; where there are more pairs than Adams, all that may be theirs."""
     adams = [one for one in optimizers if one.kind in ("Adam", "Nadam")]
     for optimizer in optimizers:
-        scalars: dict[str, str] = {}
-        doubts: dict[str, tuple[str, ...]] = {}
-        scope = optimizer.name.rpartition("/")[0] if optimizer in adams else optimizer.name
-        if optimizer in adams:
-            sets = _power_sets(scope, specs)
-            same = [one for one in adams if one.name.rpartition("/")[0] == scope]
-            if len(sets) == len(same):
-                scalars |= sets[same.index(optimizer)]
-            elif len(sets) == 1:
-                scalars |= sets[0]
-            elif sets:
-                doubts = {role: tuple(one[role] for one in sets if role in one) for role in sets[0]}
-        numbers: dict[str, Number] = {}
-        for key, spec in specs.items():
-            parent, _, last = key.rpartition("/")
-            if spec.shape != () or parent != optimizer.name or key in scalars.values():
-                continue
-            if last in _ROLES:
-                scalars[_ROLES[last]] = key
-            elif last in _NUMBERS:
-                numbers[_NUMBERS[last]] = Number(key=key, origin=f"the stored {key}")
-        yield replace(optimizer, scalars=scalars, numbers=numbers, doubts=doubts)
+        if optimizer not in adams:
+            yield optimizer
+            continue
+        scope = optimizer.name.rpartition("/")[0]
+        sets = _power_sets(scope, specs)
+        same = [one for one in adams if one.name.rpartition("/")[0] == scope]
+        if len(sets) == 1 or len(sets) == len(same):
+            yield replace(optimizer, scalars=sets[same.index(optimizer) if len(sets) > 1 else 0])
+        elif sets:
+            doubts = {role: tuple(one[role] for one in sets if role in one) for role in sets[0]}
+            yield replace(optimizer, doubts=doubts)
+        else:
+            yield optimizer

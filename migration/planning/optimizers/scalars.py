@@ -44,13 +44,15 @@ def scalar_steps(
     for role, key in target.scalars.items():
         wanted = template.by_key[key]
         if role == "iterations":
-            steps.append(_iterations(wanted, count))
+            step = _iterations(wanted, count)
         elif source is None:
-            steps.append(from_template(wanted, "no optimizer in the source"))
+            step = from_template(wanted, "no optimizer in the source")
         elif role in ("beta1_power", "beta2_power"):
-            steps.append(_power(role, wanted, source, count, state, read, told))
+            step = _power(role, wanted, source, count, state, read, told)
         else:
-            steps.append(_number(role, wanted, source, options, state, target.path, told))
+            step = _number(role, wanted, source, options, state, target.path, told)
+        if key not in told.problems:
+            steps.append(step)
     return steps
 
 
@@ -68,12 +70,11 @@ def _count(
         for note in notes:
             told.note(note)
         if count is None and source is not None and source.kind in KINDS and KINDS[source.kind].counts_steps:
-            told.problem(
-                "step",
-                pair.target.path,
-                f"{source.kind} has to know how many steps were taken, and neither a step variable nor the beta powers "
-                "tell (they have underflowed, or are missing): give --step",
+            message = (
+                f"{source.kind} has to know how many steps were taken, and neither a step variable nor the "
+                "beta powers tell (they have underflowed, or are missing): give --step"
             )
+            told.problem("step", pair.target.scalars["iterations"], message)
         elif count is None:
             told.note(f"{pair.target.path}: iterations stay the template's: the source counts no steps")
     return count
@@ -156,7 +157,7 @@ def _number(
     path: str,
     told: Told,
 ) -> Step:
-    """A hyperparameter variable: the flag's value, the graph's constant, the file's variable, the template's."""
+    """A hyperparameter variable: the flag's, the graph's constant, the file's variable, the template's."""
     number = learning_rate(source, options) if role == "learning_rate" else source.numbers.get(role, Number())
     if number.value is not None:
         told.note(f"{path}: {role}={shown(number.value)}, from {number.origin}")
@@ -165,5 +166,6 @@ def _number(
         told.note(f"{path}: {role} from {number.origin}")
         return _stored(target, number.key, state.specs[number.key], f"{role}: {number.origin}")
     why = number.origin or "not known from the source"
-    told.note(f"{path}: {role} stays the template's ({why})")
+    if role in KINDS[source.kind].numbers:
+        told.note(f"{path}: {role} stays the template's ({why})")
     return from_template(target, f"{role}: {why}")

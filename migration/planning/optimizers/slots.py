@@ -11,7 +11,7 @@ Values change in one place: TF1's Momentum keeps accum = momentum * accum + g an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.errors import Problem
@@ -33,16 +33,16 @@ Read = Callable[[str], "np.ndarray[Any, Any]"]
 class Told:
     """Notes and problems on the way, each told once."""
 
-    notes: dict[str, None]
-    problems: dict[str, Problem]
+    notes: dict[str, None] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         """Add a sentence to the report."""
         self.notes[text] = None
 
     def problem(self, kind: str, where: str, message: str) -> None:
-        """Add a fault that a person has to mend."""
-        self.problems[where + message] = Problem(kind=kind, where=where, message=message)
+        """Add a fault that a person has to mend: `where` is the key that gets no step for it."""
+        self.problems[where] = Problem(kind=kind, where=where, message=message)
 
 
 def from_template(target: Target, reason: str) -> Step:
@@ -67,7 +67,10 @@ def slot_steps(
     read: Read,
     told: Told,
 ) -> list[Step]:
-    """A step for every slot of the pair's target: the source's slot, or the template's where it has none."""
+    """A step for every slot of the pair's target: the source's slot, or the template's where it has none.
+
+    A slot that a problem keeps from being made gets none.
+    """
     steps: list[Step] = []
     fresh: dict[str, int] = {}
     for (node, slot), key in pair.target.slots.items():
@@ -76,6 +79,8 @@ def slot_steps(
             steps.append(from_template(target, "--optimizer=drop"))
             continue
         carried = _carried(pair, slot, target, weight, template, options, read, told) if weight else None
+        if key in told.problems:
+            continue
         doubtful = _doubtful(state, slot, target, weight) if weight and carried is None else None
         step = carried or doubtful
         if step is None:
@@ -84,9 +89,8 @@ def slot_steps(
         steps.append(step)
     for slot, count in fresh.items():
         if pair.sources:
-            told.note(
-                f"{pair.target.path}: {count} slots {slot!r} start as the template has them: none in the source"
-            )
+            text = f"{count} slots {slot!r} start as the template has them: none in the source"
+            told.note(f"{pair.target.path}: {text}")
     return steps
 
 
@@ -166,11 +170,17 @@ def _as_velocity(
     rate = rate_of(optimizer, target, template, options)
     if rate is None:
         message = (
-            "its velocity is -learning_rate times the source's accumulator, and no constant of the graph, no flag and "
-            "no variable of the template tells the learning rate: give --learning_rate"
+            "its velocity is -learning_rate times the source's accumulator, and no constant of the graph, no "
+            "flag and no variable of the template tells the learning rate: give --learning_rate"
         )
-        told.problem("learning_rate", target.path, message)
+        told.problem("learning_rate", step.target, message)
         return None
+    stated = optimizer.numbers.get("learning_rate")
+    if stated is not None and stated.value is None and stated.key is None:
+        told.note(
+            f"{target.path}: the source's learning rate changes as it trains. TF1 takes the whole "
+            "accumulator by the current rate, Keras only the newest gradient: the same while it is constant"
+        )
     formula = "velocity = -learning_rate * accum" if wants_velocity else "accum = velocity / -learning_rate"
     if rate.value is None and rate.key is not None:
         if len(step.sources) == 1:
@@ -188,7 +198,7 @@ def _as_velocity(
         )
     value = rate.value or 0.0
     if value == 0:
-        told.problem("learning_rate", target.path, f"a learning rate of 0 ({rate.origin}) makes no velocity")
+        told.problem("learning_rate", step.target, f"a learning rate of 0 ({rate.origin}) makes no velocity")
         return None
     told.note(f"{target.path}: {formula} with learning_rate={shown(value)} ({rate.origin})")
     scale = Scale(-value, divide=not wants_velocity)

@@ -11,6 +11,7 @@ from migration.planning.optimizers.hyperparameters import with_betas
 from migration.planning.optimizers.shadows import averages_of
 from migration.planning.optimizers.state import SourceState
 from migration.planning.optimizers.step import step_key
+from migration.planning.optimizers.stored import with_stored
 from migration.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def recognise(specs: Mapping[str, TensorSpec], meta: MetaGraph | None, read: Rea
     claimed = {key for optimizer in told for key in optimizer.keys}
     rest = {key: spec for key, spec in left.items() if key not in claimed}
     named, undecided = name_source.optimizers_of(rest)
-    optimizers = (*told, *named)
+    optimizers = tuple(with_stored(one, left) for one in (*told, *named))
     step, confidence, reason = step_key(specs, meta, optimizers, read)
     return SourceState(
         optimizers=tuple(with_betas(one, step, read) for one in optimizers),

@@ -27,6 +27,9 @@ _LEGACY_SCALARS = {
     "l1_regularization_strength": "l1",
     "l2_regularization_strength": "l2",
     "learning_rate_power": "learning_rate_power",
+    "decay": "decay",
+    "beta": "beta",
+    "momentum_cache": "momentum_cache",
 }
 _V1_SCALARS = frozenset({"beta1_power", "beta2_power"})
 # By the set of slots; legacy Adam, Adamax and Nadam have the same, and only names and the source tell.

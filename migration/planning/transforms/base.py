@@ -58,8 +58,8 @@ class Transform(ABC):
     def exact(self) -> bool:
         """Whether the inverse, where there is one, gives back the very bytes.
 
-        False means that floating-point rounding may leave a value one unit in the last place (1 ulp)
-        away from the original.
+        False means that floating-point rounding may leave a value one unit in the last place away
+        from the original: of the value for a scale, of the sum for an addition.
         """
         return True
 

@@ -202,7 +202,7 @@ class Power(Transform):
 
     @property
     def exact(self) -> bool:
-        """True while the power is neither 0 nor infinite in its dtype; Steps refuses those."""
+        """True while the power is a normal number of its dtype; Steps refuses 0, subnormals, infinity."""
         return True
 
 
@@ -225,10 +225,12 @@ class Steps(Transform):
         return TensorSpec(self.dtype, spec.shape)
 
     def apply(self, arrays: Sequence[Array], spec: TensorSpec | None = None) -> Array:
+        import ml_dtypes
         import numpy as np
 
         powers = arrays[0].astype(np.float64)
-        if not np.all((powers > 0) & np.isfinite(powers)):
+        smallest = float(ml_dtypes.finfo(arrays[0].dtype).smallest_normal)
+        if not np.all((powers >= smallest) & np.isfinite(powers)):
             raise self.fault(
                 f"{powers.min()} is no power of {self.base}: it underflowed or overflowed, so the step has "
                 "to come from elsewhere"

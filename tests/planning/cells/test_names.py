@@ -98,5 +98,5 @@ def test_snake(component: str, plain: str) -> None:
 
 
 def test_numbers_order_alike_scopes() -> None:
-    assert numbered("rnn/cell_10/lstm") == (("rnn", "cell", "lstm"), (0, 10, 0))
-    assert numbered("model/_operations/2") == (("model", "_operations", ""), (0, 0, 2))
+    assert numbered("rnn/cell_10/lstm") == (("rnn", "cell", "lstm"), (-1, 10, -1))
+    assert numbered("model/_operations/2") == (("model", "_operations", ""), (-1, -1, 2))

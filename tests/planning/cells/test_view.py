@@ -71,9 +71,26 @@ def test_a_cell_without_a_layer_stays(variables: dict[str, tuple[str, Shape]]) -
     assert not view.fixed
 
 
-def test_a_dense_layer_is_no_cell() -> None:
-    view = view_of({"dense/kernel": (8, 20), "dense/bias": (20,)}, layer("l/cell", "LSTM", 3, 5))
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"dense/kernel": (8, 20), "dense/bias": (20,)},
+        {"RNN/LSTMCell/W_0": (8, 20), "RNN/LSTMCell/W_1": (8, 20), "RNN/LSTMCell/B": (20,)},
+        {"rnn/phased_lstm_cell/kernel": (8, 20), "rnn/phased_lstm_cell/bias": (20,)},
+        {"rnn/lstm_cell/kernel": (8, 20), "rnn/lstm_cell/bias": (5,)},
+        {"rnn/lstm_cell/kernel": (8, 20)},
+        {"rnn/lstm_cell/kernel": (3, 8, 20), "rnn/lstm_cell/bias": (20,)},
+        {"rnn/gru_cell/gates/kernel": (8, 10), "rnn/gru_cell/gates/bias": (10,)},
+        {"l/kernel": (3, 20), "l/recurrent_kernel": (5, 20), "l/bias": (7,)},
+    ],
+    ids=["dense", "shards", "another cell", "bias", "no bias", "rank", "half a GRU", "Keras's own"],
+)
+def test_what_is_no_cell_stays(shapes: dict[str, Shape]) -> None:
+    variables = {**layer("l/cell", "LSTM", 3, 5), **layer("g/cell", "GRU", 3, 5)}
+    view = view_of(shapes, variables)
+    assert [one.name for one in view.candidates] == list(shapes)
     assert not view.made
+    assert not view.fixed
 
 
 def test_a_scope_inside_an_rnn_is_a_cell_by_its_shape() -> None:
@@ -131,11 +148,19 @@ def test_a_stack_of_both_directions() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_alike_cells_without_a_number_are_left_to_the_matching(count: int) -> None:
-    shapes = {**lstm("encoder/rnn/lstm_cell"), **lstm("decoder/rnn/lstm_cell")}
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        ("encoder/rnn/lstm_cell", "decoder/rnn/lstm_cell"),
+        ("rnn/lstm_cell", "rnn_1/lstm_cell"),
+        ("rnn/lstm_cell", "rnn/lstm_cell_1"),
+    ],
+)
+def test_alike_cells_without_a_number_are_left_to_the_matching(scopes: tuple[str, str], count: int) -> None:
+    shapes = {**lstm(scopes[0]), **lstm(scopes[1])}
     variables = layer("one/cell", "LSTM", 3, 5)
     if count == 2:
-        variables |= layer("two/cell", "LSTM", 3, 5)
+        variables |= layer("one_1/cell", "LSTM", 3, 5)
     view = view_of(shapes, variables)
     assert len(view.made) == 6
     assert not view.fixed
@@ -247,6 +272,16 @@ def test_what_no_layer_computes_is_told(
     assert words in problem.message
     assert [one.name for one in view.candidates] == list(shapes)
     assert not view.fixed
+    assert view.apart == (set(shapes) if "gru/kernel" not in shapes else set())
+
+
+@pytest.mark.parametrize(("beside", "apart"), [({}, True), ({"own/kernel": ("own/kernel", (8, 20))}, False)])
+def test_a_bias_does_not_go_where_its_kernel_cannot(
+    beside: dict[str, tuple[str, Shape]], apart: bool
+) -> None:
+    """The layer has four inputs, the cell three: the bias has the right shape, and another gate order."""
+    view = view_of(lstm("rnn/lstm_cell"), {**layer("l/cell", "LSTM", 4, 5), **beside})
+    assert view.apart == (set(lstm("rnn/lstm_cell")) if apart else set())
 
 
 def test_layer_norm_cell_without_layer_norm_is_a_plain_lstm() -> None:

@@ -1,0 +1,59 @@
+"""Single files by their first bytes: what is there in place of what a checkpoint needs."""
+
+from __future__ import annotations
+
+import os
+
+from migration.doctor.findings import Finding
+from migration.errors import FormatError
+from migration.location import foreign_kind
+
+LFS = "Git LFS pointer"
+
+
+def foreign_finding(path: str) -> Finding | None:
+    """A finding for a file that is of another kind, empty, or unreadable; None for any other."""
+    try:
+        kind = foreign_kind(path)
+        size = os.path.getsize(path)
+    except (FormatError, OSError) as error:
+        return Finding(kind="unreadable", where=path, cause=str(error), mend=f"chmod u+r {quoted(path)}")
+    if kind is not None:
+        return _foreign(path, kind)
+    if size == 0:
+        return Finding(
+            kind="empty-file",
+            where=path,
+            cause="the file has no bytes: a copy or a write broke off",
+            mend=copy_again(path),
+        )
+    return None
+
+
+def _foreign(path: str, kind: str) -> Finding:
+    if LFS in kind:
+        name = os.path.basename(path)
+        folder = os.path.dirname(os.path.abspath(path))
+        mend = f"git -C {quoted(folder)} lfs pull --include={quoted(name)}"
+        return Finding(kind="lfs-pointer", where=path, cause=f"a {LFS}, not the file itself", mend=mend)
+    what, _, advice = kind.partition(": ")
+    word = "hdf5" if "HDF5" in kind else "keras-archive"
+    return Finding(
+        kind=word, where=path, cause=f"{what}; it is no TensorFlow checkpoint", mend=_loader(path, advice)
+    )
+
+
+def _loader(path: str, advice: str) -> str:
+    return f"python -c 'import keras; keras.models.load_model({path!r})'  # {advice}"
+
+
+def copy_again(path: str) -> str:
+    """The command that fetches a file anew from where it came from."""
+    return f"cp ORIGIN/{quoted(os.path.basename(path))} {quoted(path)}"
+
+
+def quoted(text: str) -> str:
+    """The text as a shell takes it."""
+    import shlex
+
+    return shlex.quote(text)

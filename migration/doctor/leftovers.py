@@ -1,0 +1,53 @@
+"""What interrupted writes leave in a directory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from migration.doctor.files import quoted
+from migration.doctor.findings import Finding
+from migration.formats.tensor_bundle import parse_shard_name
+from migration.location import INDEX
+from migration.storage import stale_stagings
+
+# TensorFlow saves shards into PREFIX_temp/ or PREFIX_temp_HEX/ and merges them; its table writer adds
+# .tempstateN.
+_TEMP_FOLDER = re.compile(r".+_temp(_[0-9a-f]{32})?")
+_TEMP_FILE = re.compile(r".+\.tempstate\d+")
+
+
+def leftovers(directory: str, name: str | None = None) -> Iterator[Finding]:
+    """A finding for each thing that a write which never ended left in `directory` (of the prefix `name`)."""
+    for folder in stale_stagings(directory, name):
+        cause = "a migration was interrupted here; its process is gone, and no checkpoint was made of this"
+        yield Finding(kind="interrupted-write", where=folder, cause=cause, mend=f"rm -r {quoted(folder)}")
+    for entry in sorted(os.listdir(directory)):
+        path = os.path.join(directory, entry)
+        if name is not None and not entry.startswith(name):
+            continue
+        if _TEMP_FOLDER.fullmatch(entry) and os.path.isdir(path):
+            cause = "TensorFlow's folder for a save in parts, which never ended (or runs just now)"
+            yield Finding(kind="interrupted-write", where=path, cause=cause, mend=f"rm -r {quoted(path)}")
+        elif _TEMP_FILE.fullmatch(entry):
+            cause = "a file of a TensorFlow save that never ended (or runs just now)"
+            yield Finding(kind="interrupted-write", where=path, cause=cause, mend=f"rm {quoted(path)}")
+    yield from _without_index(directory, name)
+
+
+def _without_index(directory: str, name: str | None) -> Iterator[Finding]:
+    orphans: dict[str, list[str]] = {}
+    for entry in sorted(os.listdir(directory)):
+        shard = parse_shard_name(entry)
+        if (
+            shard is not None
+            and name in (None, shard[0])
+            and not os.path.exists(os.path.join(directory, shard[0] + INDEX))
+        ):
+            orphans.setdefault(shard[0], []).append(entry)
+    for prefix, shards in orphans.items():
+        index = os.path.join(directory, prefix + INDEX)
+        cause = f"absent, though {shards[0]} is there: a save was interrupted, or the copy left it out"
+        mend = f"cp ORIGIN/{quoted(prefix + INDEX)} {quoted(directory)}/"
+        yield Finding(kind="missing-index", where=index, cause=cause, mend=mend)

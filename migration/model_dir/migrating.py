@@ -1,0 +1,242 @@
+"""Every checkpoint of a directory, migrated under one plan."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from migration.checked import Writing, write_and_verify
+from migration.checkpoint import Checkpoint
+from migration.convert.execute import check_decided
+from migration.errors import InputError, MigrationError
+from migration.location import INDEX
+from migration.model_dir.found import Directory, Found, checkpoints_of
+from migration.model_dir.new_state import renew_state
+from migration.model_dir.report import DirectoryReport, MigratedCheckpoint, Outcome
+from migration.planning.plan import Direction, Plan
+from migration.planning.savecounter import counted
+from migration.verify import verify
+
+if TYPE_CHECKING:
+    from migration.planning.options import Options
+    from migration.planning.rules import Rules
+    from migration.planning.targets import Template, Writable
+
+OnRow = Callable[[MigratedCheckpoint], None]
+MakePlan = Callable[[Checkpoint], Plan]
+
+
+def migrate_directory(
+    source_dir: str | os.PathLike[str],
+    output_dir: str | os.PathLike[str],
+    template: Checkpoint | str | os.PathLike[str] | Writable | Template | None = None,
+    *,
+    plan: Plan | None = None,
+    to: Direction = "object",
+    mapping: Mapping[str, str] | None = None,
+    rules: Rules | None = None,
+    options: Options | None = None,
+    allow_unused: bool = False,
+    allow_unfilled: bool = False,
+    writing: Writing | None = None,
+    only: str | None = None,
+    workers: int | None = None,
+    on_row: OnRow | None = None,
+) -> DirectoryReport:
+    """Migrate every checkpoint in `source_dir`, also those that its state file forgot, to `output_dir`.
+
+    One plan is made, of the latest, and applied to each whose tensors it fits; the step comes from each
+    one's own tensors, and the save counter from its number. A result that is already there, made of the
+    same source, is left as it is; one that cannot be made is reported, and the others are done. The state
+    file is written last, for tf.train.CheckpointManager. Nothing else in either directory is touched.
+
+    Raises UnmappedError where the plan leaves anything undecided, CheckpointNotFoundError where there is
+    no checkpoint, InputError for arguments that do not go together.
+    """
+    source_dir, output_dir = os.fspath(source_dir), os.fspath(output_dir)
+    if os.path.realpath(source_dir) == os.path.realpath(output_dir):
+        raise InputError(f"{output_dir}: the results go into a directory of their own, not among the sources")
+    if options is not None and options.step is not None:
+        raise InputError(
+            "one step for all checkpoints of a directory would be wrong: migrate them one by one"
+        )
+    directory = checkpoints_of(source_dir)
+    chosen = directory.chosen(only)
+    planning = _Planning(template, plan, to, mapping, rules, options, allow_unused, allow_unfilled)
+    work = _Work(directory, output_dir, planning, writing or Writing())
+    rows = work.run(chosen, workers or min(len(chosen), os.cpu_count() or 1), on_row)
+    state_file = renew_state(directory, output_dir)
+    notes = [*directory.notes, *work.notes]
+    return DirectoryReport(
+        source_dir=source_dir,
+        output_dir=output_dir,
+        rows=tuple(rows),
+        state_file=state_file,
+        notes=tuple(notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Planning:
+    """How a plan is made."""
+
+    given_template: Checkpoint | str | os.PathLike[str] | Writable | Template | None
+    given: Plan | None
+    to: Direction
+    mapping: Mapping[str, str] | None
+    rules: Rules | None
+    options: Options | None
+    allow_unused: bool
+    allow_unfilled: bool
+
+    @cached_property
+    def template(self) -> Template | Checkpoint | None:
+        """The template, opened (or written by the live object) once."""
+        from migration.planning.targets import Template
+
+        if self.given_template is None and self.given is not None and self.given.template is not None:
+            uses = any(taken.template for step in self.given.steps for taken in step.sources)
+            return Template.of(self.given.template.path) if uses else None
+        if self.given_template is None:
+            return None
+        if self.to == "name" and isinstance(self.given_template, (str, os.PathLike)):
+            return Checkpoint.open(self.given_template)
+        return Template.of(self.given_template) if self.to == "object" else None
+
+    @property
+    def values(self) -> Checkpoint | None:
+        """The checkpoint of the template, where steps may take values from it."""
+        template = self.template
+        return template if template is None or isinstance(template, Checkpoint) else template.checkpoint
+
+    def make(self, source: Checkpoint) -> Plan:
+        """A plan for that source. Raises UnmappedError where it leaves anything undecided."""
+        from migration.planning.decisions import allow
+        from migration.planning.planner import make_plan
+
+        plan = self.given or make_plan(
+            source, self.template, to=self.to, mapping=self.mapping, rules=self.rules, options=self.options
+        )
+        plan = allow(plan, unused=self.allow_unused, unfilled=self.allow_unfilled)
+        check_decided(plan)
+        return plan
+
+
+class _Work:
+    """One run over a directory."""
+
+    def __init__(self, directory: Directory, output_dir: str, planning: _Planning, writing: Writing) -> None:
+        self.notes: list[str] = []
+        self._directory, self._output, self._planning, self._writing = (
+            directory,
+            output_dir,
+            planning,
+            writing,
+        )
+
+    def run(self, chosen: tuple[Found, ...], workers: int, on_row: OnRow | None) -> list[MigratedCheckpoint]:
+        """What came of each. Raises UnmappedError before anything is written."""
+        kept = {found.name: self._kept(found) for found in chosen}
+        missing = [found for found in chosen if kept[found.name] is None]
+        if missing:
+            _ = self.plan
+        rows = []
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            futures = {found.name: pool.submit(self._migrated, found) for found in missing}
+            for found in chosen:
+                row = kept[found.name] or futures[found.name].result()
+                rows.append(row)
+                if on_row is not None:
+                    on_row(row)
+        return rows
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan for all, made of the latest that can be opened."""
+        candidates = [self._directory.latest, *reversed(self._directory.found)]
+        faults: list[MigrationError] = []
+        for found in candidates:
+            try:
+                source = Checkpoint.open(found.prefix)
+                break
+            except MigrationError as error:
+                faults.append(error)
+        else:
+            raise faults[0]
+        plan = self._planning.make(source)
+        self.notes += plan.notes
+        return plan
+
+    def _target(self, found: Found) -> str:
+        return os.path.join(self._output, found.name)
+
+    def _kept(self, found: Found) -> MigratedCheckpoint | None:
+        """The row of a result that an earlier run made; None where there is none of this very source."""
+        target = self._target(found)
+        if self._writing.overwrite or not os.path.isfile(target + INDEX):
+            return None
+        started = time.monotonic()
+        try:
+            source, made = Checkpoint.open(found.prefix), Checkpoint.open(target)
+            made.check_shards()
+            if not self._is_of(made, source, target):
+                return None
+        except MigrationError:
+            return None
+        return MigratedCheckpoint(
+            source=found.prefix,
+            target=target,
+            step=found.step,
+            outcome=Outcome.KEPT,
+            tensors=len(made.specs),
+            nbytes=sum(spec.nbytes or 0 for spec in made.specs.values()),
+            seconds=time.monotonic() - started,
+        )
+
+    def _is_of(self, made: Checkpoint, source: Checkpoint, target: str) -> bool:
+        from migration.planning.manifest import source_digest_of
+
+        raw = made.manifest_bytes
+        if raw is not None:
+            return source_digest_of(raw, made.prefix) == source.digest
+        return verify(source, made, self._plan_for(source, target), data=False).is_complete
+
+    def _plan_for(self, source: Checkpoint, target: str) -> Plan:
+        """The plan for all, where it was made for the same tensors; else one of its own."""
+        plan = self.plan
+        if dict(plan.source.specs) != dict(source.specs):
+            plan = self._planning.make(source)
+            self.notes.append(
+                f"{source.prefix} holds other tensors than the latest: it got a plan of its own"
+            )
+        signature = replace(plan.source, partitions=dict(source.partitions), graph=source.graph)
+        return counted(replace(plan, source=signature), target)
+
+    def _migrated(self, found: Found) -> MigratedCheckpoint:
+        started = time.monotonic()
+        target = self._target(found)
+        row = MigratedCheckpoint(source=found.prefix, target=target, step=found.step, outcome=Outcome.FAILED)
+        source = None
+        try:
+            source = Checkpoint.open(found.prefix)
+            plan = self._plan_for(source, target)
+            receipt, report = write_and_verify(
+                plan, source, target, self._writing, template=self._planning.values
+            )
+        except (MigrationError, OSError, MemoryError) as error:
+            return replace(row, error=str(error) or repr(error), seconds=time.monotonic() - started)
+        finally:
+            if source is not None:
+                source.close()
+        return replace(
+            row,
+            outcome=Outcome.MIGRATED,
+            tensors=receipt.tensors,
+            nbytes=report.nbytes,
+            seconds=time.monotonic() - started,
+        )

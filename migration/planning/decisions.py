@@ -1,0 +1,35 @@
+"""What a person may decide about all left-overs of a plan at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from migration.errors import InputError
+from migration.planning.plan import Plan, Source, Step
+
+
+def allow(plan: Plan, *, unused: bool = False, unfilled: bool = False) -> Plan:
+    """The plan with its left-overs decided.
+
+    `unused`: tensors of the source without a place are dropped. `unfilled`: targets without a source keep
+    the template's own value. Raises InputError for the latter where the plan has no template.
+    """
+    if unused and plan.unused:
+        plan = replace(plan, drops=(*plan.drops, *plan.unused), unused=())
+    if unfilled and plan.unfilled:
+        if plan.template is None:
+            raise InputError("only a template has values for targets that the source has nothing for")
+        kept = tuple(
+            Step(
+                target=left.key,
+                spec=left.spec,
+                sources=(Source(key=left.key, template=True),),
+                origin="template",
+                reason="the source has nothing for it",
+                paths=left.paths,
+                full_name=left.full_name,
+            )
+            for left in plan.unfilled
+        )
+        plan = replace(plan, steps=(*plan.steps, *kept), unfilled=())
+    return plan

@@ -1,0 +1,100 @@
+"""A plain mapping from names to places, as a TOML or JSON file: `"pooler/dense/kernel" = "pooler.kernel"`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from migration.errors import PlanError, Problem
+from migration.planning.toml import read_document
+
+
+def read_mapping(content: str, where: str) -> dict[str, str]:
+    """The names and places in a file's text; a file that begins with `{` or ends in .json is JSON.
+
+    A TOML key with dots is the name with dots. Raises PlanError with every entry that is no string, and
+    every name that stands twice, each with its line.
+    """
+    if content.lstrip()[:1] == "{" or os.path.splitext(where)[1].lower() == ".json":
+        return _of_json(content, where)
+    document = read_document(content, where)
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path, value in _entries(document.values, ()):
+        name = ".".join(path)
+        if not isinstance(value, str):
+            problems.append(_no_place(document.place(*path), name, value))
+        elif name in found:
+            problems.append(_doubled(document.place(*path), name))
+        else:
+            found[name] = value
+    return _checked(found, problems, where)
+
+
+def _entries(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _entries(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _of_json(content: str, where: str) -> dict[str, str]:
+    pairs: list[tuple[str, Any]] = []
+    depths: list[list[tuple[str, Any]]] = []
+
+    def keep(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        depths.append(found)
+        return dict(found)
+
+    try:
+        outermost = json.loads(content, object_pairs_hook=keep)
+    except json.JSONDecodeError as error:
+        problem = Problem(kind="syntax", where=f"{where}:{error.lineno}", message=error.msg)
+        raise PlanError(f"{where} is not valid JSON", [problem]) from None
+    except RecursionError:
+        problem = Problem(kind="syntax", where=where, message="the values are nested too deeply to be read")
+        raise PlanError(f"{where} is not valid JSON", [problem]) from None
+    if not isinstance(outermost, dict):
+        problem = Problem(
+            kind="wrong value", where=f"{where}:1", message="an object of names and places is wanted"
+        )
+        raise PlanError(f"{where} is no mapping", [problem])
+    pairs = depths[-1] if depths else []
+    found: dict[str, str] = {}
+    problems: list[Problem] = []
+    seen: dict[str, int] = {}
+    for name, value in pairs:
+        seen[name] = seen.get(name, 0) + 1
+        place = f"{where}:{_json_line(content, name, seen[name])}"
+        if not isinstance(value, str):
+            problems.append(_no_place(place, name, value))
+        elif seen[name] > 1:
+            problems.append(_doubled(place, name))
+        else:
+            found[name] = value
+    return _checked(found, problems, where)
+
+
+def _json_line(content: str, name: str, occurrence: int) -> int:
+    """The line of a key's n-th occurrence, as it is usually spelled."""
+    spelled = {re.escape(json.dumps(name)), re.escape(json.dumps(name, ensure_ascii=False))}
+    places = list(re.finditer(rf"(?:{'|'.join(spelled)})\s*:", content))
+    return content.count("\n", 0, places[occurrence - 1].start()) + 1 if len(places) >= occurrence else 1
+
+
+def _no_place(where: str, name: str, value: object) -> Problem:
+    return Problem(kind="wrong value", where=where, message=f"{name!r} goes to {value!r}: a string is wanted")
+
+
+def _doubled(where: str, name: str) -> Problem:
+    return Problem(kind="duplicate", where=where, message=f"{name!r} stands there twice: delete one")
+
+
+def _checked(found: dict[str, str], problems: list[Problem], where: str) -> dict[str, str]:
+    if problems:
+        raise PlanError(f"{where}: this mapping cannot be used", problems)
+    return found

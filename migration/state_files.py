@@ -1,0 +1,98 @@
+"""The state file of a directory: where the checkpoints that it names lie now, and writing it in one step."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+
+from migration.errors import FormatError, MigrationError, TargetError
+from migration.formats.checkpoint_state import CheckpointState
+from migration.location import locate, parts_of_state_path, prefixes_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadState:
+    """A state file, and where each path that it records was found: a prefix, or None."""
+
+    file: str
+    state: CheckpointState
+    found: dict[str, str | None]
+
+    @property
+    def directory(self) -> str:
+        """Where the file lies; relative paths start here."""
+        return os.path.dirname(self.file) or "."
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Every path in the file, oldest first, each once."""
+        state = self.state
+        paths = [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
+        return tuple(dict.fromkeys(path for path in paths if path))
+
+    def is_true(self, recorded: str) -> bool:
+        """Whether the path, as it stands there, leads to a checkpoint."""
+        place = recorded if os.path.isabs(recorded) else os.path.join(self.directory, recorded)
+        return self.found.get(recorded) is not None and self.found[recorded] == place
+
+
+def read_state(file: str) -> ReadState:
+    """The state file, with every path looked for. Raises FormatError for one that cannot be read."""
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+            state = CheckpointState.from_text(stream.read(), file)
+    except OSError as error:
+        raise FormatError(f"{file}: cannot be read ({error.strerror})") from None
+    directory = os.path.dirname(file) or "."
+    there = set(prefixes_in(directory))
+    found = ReadState(file=file, state=state, found={})
+    return ReadState(
+        file=file, state=state, found={path: _looked_for(directory, path, there) for path in found.recorded}
+    )
+
+
+def _looked_for(directory: str, recorded: str, there: set[str]) -> str | None:
+    """The prefix that the state file means. V1 shards are recorded without, and found under, their glob."""
+    for path in parts_of_state_path(directory, recorded):
+        if path in there or exists(path):
+            return path
+    return None
+
+
+def exists(prefix: str) -> bool:
+    """Whether a checkpoint has this prefix."""
+    if os.path.isdir(prefix):
+        return False
+    try:
+        return locate(prefix).prefix == prefix
+    except MigrationError:
+        return False
+
+
+def write_state(file: str, state: CheckpointState) -> None:
+    """Put `state` in the place of the state file `file`: the old one stands until the new one is complete.
+
+    Raises TargetError where the disk refuses.
+    """
+    directory = os.path.dirname(file) or "."
+    try:
+        descriptor, aside = tempfile.mkstemp(prefix=f".{os.path.basename(file)}.", dir=directory)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(state.to_text())
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(aside, 0o666 & ~_umask())
+            os.replace(aside, file)
+        except BaseException:
+            os.unlink(aside)
+            raise
+    except OSError as error:
+        raise TargetError(f"{file}: cannot be written ({error.strerror}): check its permissions") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
