@@ -21,7 +21,13 @@ if TYPE_CHECKING:
         update_checkpoint_state,
     )
     from legacy_ckpt.objects import load_variables, restore, save_names, template
-    from legacy_ckpt.saver import RestoreReport, Saver, export_meta_graph, import_meta_graph
+    from legacy_ckpt.saver import (
+        RestoreReport,
+        Saver,
+        TrackablePartitions,
+        export_meta_graph,
+        import_meta_graph,
+    )
 
 _HOME = {
     "CheckpointCallback": "callback",
@@ -29,6 +35,7 @@ _HOME = {
     "GraphSession": "graph_session",
     "RestoreReport": "saver",
     "Saver": "saver",
+    "TrackablePartitions": "saver",
     "checkpoint_exists": "management",
     "export_meta_graph": "saver",
     "get_checkpoint_mtimes": "management",
@@ -63,6 +70,7 @@ __all__ = [
     "GraphSession",
     "RestoreReport",
     "Saver",
+    "TrackablePartitions",
     "checkpoint_exists",
     "export_meta_graph",
     "get_checkpoint_mtimes",

@@ -73,7 +73,7 @@ def _missing(match: Match, inventory: Inventory) -> str:
         return ""
     free = _names(match, inventory)
     lines = [
-        f"  Key {name} not found in checkpoint (wanted: {wish}){_candidates(wish, free, inventory)}"
+        f"  {_not_found(name, inventory)} (wanted: {wish}){_candidates(wish, free, inventory)}"
         for name, wish in sorted(wishes.items())[:MOST_LINES]
     ]
     if inventory.graph is None:
@@ -84,6 +84,12 @@ def _missing(match: Match, inventory: Inventory) -> str:
             f"Existing variables not in the checkpoint ({len(wishes)}):"
         )
     return _listed(title, lines, len(wishes))
+
+
+def _not_found(name: str, inventory: Inventory) -> str:
+    if inventory.is_v1:
+        return f'Tensor name "{name}" not found in checkpoint files {inventory.prefix}'
+    return f"Key {name} not found in checkpoint"
 
 
 def _mismatched(mismatched: Iterable[Mismatch], eager: bool) -> str:

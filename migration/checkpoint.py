@@ -25,7 +25,7 @@ from migration.formats.tensor_bundle import (
     decode_tensor,
     shard_name,
 )
-from migration.location import STATE_FILE, Location, locate
+from migration.location import STATE_FILE, Location, foreign_kind, locate
 from migration.storage import StoredFile
 from migration.tensors import TensorSpec
 
@@ -103,6 +103,9 @@ class Checkpoint:
         file = StoredFile(self.location.files[0])
         try:
             return BundleIndex.from_table(Table.open(file, file.path))
+        except FormatError:
+            _check_kind(file.path)
+            raise
         finally:
             file.close()
 
@@ -219,15 +222,13 @@ class Checkpoint:
 
         A V1 checkpoint keeps no checksum a tensor: there, of the sizes of its files instead.
         """
-        known = hashlib.sha256()
+        lines = []
         for key, spec in self.specs.items():
-            known.update(f"{key}\0{spec}\0".encode("utf-8", "surrogateescape"))
-            if self.format == "V2":
-                for each in self.ranges(key):
-                    known.update(f"{each.extent}:{each.crc32c}:{each.size}\0".encode())
+            crcs = [(str(extent), entry.crc32c) for extent, entry in self.placed(key)] if self.format == "V2" else []
+            lines.append(f"{key}\0{spec}\0{crcs}")
         if self.format == "V1":
-            for path in self.location.files:
-                known.update(f"{os.stat(path).st_size}\0".encode())
+            lines += [str(os.stat(path).st_size) for path in self.location.files]
+        known = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape"))
         return f"sha256:{known.hexdigest()}"
 
     # Its bytes -------------------------------------------------------------------------------------
@@ -249,6 +250,8 @@ class Checkpoint:
         try:
             self.index.check_shards(sizes)
         except FormatError as error:
+            for shard in sizes:
+                _check_kind(self.shard_path(shard))
             raise FormatError(f"{self.prefix}: {error}") from None
 
     def shard_file(self, shard: int) -> StoredFile:
@@ -317,6 +320,13 @@ class Checkpoint:
         for file in self._files.values():
             file.close()
         self._files.clear()
+
+
+def _check_kind(path: str) -> None:
+    """Raises FormatError where a file that cannot be used is of another kind, such as a Git LFS pointer."""
+    kind = foreign_kind(path)
+    if kind is not None:
+        raise FormatError(f"{path}: {kind}")
 
 
 def _ordered(parts: tuple[TensorSlice, ...], spec: TensorSpec) -> tuple[TensorSlice, ...]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint, Style
-from migration.distance import Distance, distance_of_arrays, distance_of_streams
+from migration.contents.distance import Distance, distance_of_arrays, distance_of_streams
+from migration.contents.streams import blocks, open_stream
 from migration.pairing import Pairing, by_names, by_plan, check_fits
 from migration.planning.plan import Plan, Step
-from migration.planning.savecounter import SAVE_COUNTER_KEY
+from migration.planning.savecounter import SAVE_COUNTER_KEY, counted
 from migration.planning.transforms import apply_step
-from migration.streams import blocks, open_stream
 
 if TYPE_CHECKING:
     from migration.tensors import TensorSpec
@@ -79,7 +79,7 @@ def compare(
     there = there if isinstance(there, Checkpoint) else Checkpoint.open(there)
     if plan is not None:
         check_fits(plan, here)
-    paired = by_names(here, there) if plan is None else by_plan(here, there, plan, "the plan")
+    paired = by_names(here, there) if plan is None else by_plan(here, there, counted(plan, there.prefix), "the plan")
     rows = []
     for number, step in enumerate(paired.steps):
         rows.append(_compared(here, there, step))

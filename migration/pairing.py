@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from migration.errors import PlanError, Problem
 from migration.formats.object_graph import VALUE
 from migration.planning.plan import Plan, Source, Step
-from migration.planning.savecounter import SAVE_COUNTER_KEY
+from migration.planning.savecounter import SAVE_COUNTER_KEY, counted
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ def pair_up(source: Checkpoint, migrated: Checkpoint, plan: Plan | None) -> Pair
     """
     if plan is not None:
         check_fits(plan, source)
-        return by_plan(source, migrated, plan, "the plan")
+        return by_plan(source, migrated, counted(plan, migrated.prefix), "the plan")
     notes: list[str] = []
     remembered = _remembered(source, migrated, notes)
     if remembered is not None:

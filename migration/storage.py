@@ -123,6 +123,7 @@ class Staging:
         self.folder = os.path.join(self.directory, f".{self._base}{STAGING_MARK}{os.getpid()}")
         self._files: list[StagedFile] = []
         self._linked: set[str] = set()
+        self._moved: list[str] = []  # in place already, while the index is not
 
     def __enter__(self) -> Staging:
         with _told(self.directory):
@@ -137,6 +138,9 @@ class Staging:
     ) -> None:
         for file in self._files:
             file.close()
+        for name in self._moved:  # without the index behind them they are a half that nobody can read
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self.directory, name))
         shutil.rmtree(self.folder, ignore_errors=True)
         if isinstance(error, OSError):
             raise _target_error(self.directory, error) from error
@@ -171,8 +175,10 @@ class Staging:
             _flush_directory(self.directory)
         for name in names[:-1]:
             os.replace(os.path.join(self.folder, name), os.path.join(self.directory, name))
+            self._moved.append(name)
         _flush_directory(self.directory)
         os.replace(os.path.join(self.folder, names[-1]), os.path.join(self.directory, names[-1]))
+        self._moved.clear()
         _flush_directory(self.directory)
 
 

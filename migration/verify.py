@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint
+from migration.contents.streams import is_numeric, open_stream, pairs
 from migration.errors import FormatError, Problem, VerificationError
 from migration.formats.tensor_bundle import encode_tensor
 from migration.pairing import Pairing, pair_up
 from migration.planning.plan import Left, Plan, Source, Step
 from migration.planning.transforms import TransformError, apply_step
-from migration.streams import is_numeric, open_stream, pairs
 from migration.tensors import DType
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ class VerificationReport:
     def check(self) -> None:
         """Raises VerificationError, with each failure as a problem, unless `is_equal`."""
         if self.failures:
+            counted = f"{len(self.failures)} of {len(self.rows)} tensors"
             raise VerificationError(
-                f"{self.migrated}: {len(self.failures)} of {len(self.rows)} tensors are not what they should be",
+                f"{self.migrated}: {counted} are not what they should be",
                 [
                     Problem(kind=row.verdict.name.lower(), where=row.target, message=row.detail)
                     for row in self.failures
@@ -228,16 +229,16 @@ class _Comparer:
             return Verdict.DAMAGED, str(error)
         if before.size != after.size:
             return Verdict.DIFFERS, f"{after.size} bytes, the source has {before.size}"
-        at = 0
+        at, differs = 0, ""
         try:
-            for old, new in pairs(before, after):
-                if old != new:
-                    return Verdict.DIFFERS, _where(step, old, new, at)
+            for old, new in pairs(before, after):  # to the end, so that damage is told from difference
+                if old != new and not differs:
+                    differs = _where(step, old, new, at)
                 at += len(old)
         except FormatError as error:
             _raise_if_source(side, key, error)
             return Verdict.DAMAGED, str(error)
-        return Verdict.EQUAL, ""
+        return (Verdict.DIFFERS, differs) if differs else (Verdict.EQUAL, "")
 
     def _by_computing(self, step: Step) -> tuple[Verdict, str]:
         arrays = [self._side(taken).read(taken.key) for taken in step.sources]

@@ -19,11 +19,13 @@ LAYERS = (
     ("tensors",),
     ("formats", "storage", "suggest"),
     ("location",),
-    ("checkpoint",),
+    ("checkpoint", "state_files"),
+    ("contents",),
     ("planning",),
-    ("convert", "diff"),
-    ("verify",),
-    ("doctor", "model_dir", "config"),
+    ("convert", "pairing"),
+    ("verify", "diff"),
+    ("checked", "doctor", "config"),
+    ("model_dir",),
     ("testing",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

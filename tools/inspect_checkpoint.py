@@ -14,7 +14,7 @@ from ckpt_tools import tables, terminal
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
-    from migration.values import ValueSummary
+    from migration.contents.values import ValueSummary
 
 FLAGS = flags.FlagValues()
 _CHECKPOINT = flags.DEFINE_string(
@@ -78,7 +78,7 @@ def _is_wanted(pattern: re.Pattern[str] | None, key: str, names: dict[str, tuple
 
 
 def _summaries(checkpoint: Checkpoint, keys: list[str]) -> dict[str, ValueSummary]:
-    from migration.values import summarize
+    from migration.contents.values import summarize
 
     found = {}
     with terminal.progress("reading") as progress:
@@ -219,7 +219,7 @@ def _summary_cells(summary: ValueSummary) -> list[str]:
 
 def _cell(value: Any) -> str:
     if isinstance(value, bytes):
-        from migration.values import LONGEST
+        from migration.contents.values import LONGEST
 
         return repr(value if len(value) <= LONGEST else value[:LONGEST] + b"...")
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.lib.io import file_io
 from tensorflow.python.training import py_checkpoint_reader
 
-from migration.formats.object_graph import GRAPH_KEY, ObjectGraph
+from migration.formats.object_graph import GRAPH_KEY, Attribute, ObjectGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Inventory:
     prefix: str
     held: dict[str, Held]
     graph: bytes | None
+    is_v1: bool = False
 
     @classmethod
     def of(cls, prefix: str) -> Inventory:
@@ -41,26 +43,40 @@ class Inventory:
             key: Held(tuple(shape), dtypes[key]) for key, shape in reader.get_variable_to_shape_map().items()
         }
         graph = reader.get_tensor(GRAPH_KEY) if held.pop(GRAPH_KEY, None) is not None else None
-        return cls(prefix, held, graph)
+        return cls(prefix, held, graph, not file_io.file_exists_v2(prefix + ".index"))
 
     @property
     def style(self) -> str:
         """A word for people: which API wrote this file."""
-        return "name-based" if self.graph is None else "object-based"
+        if self.graph is None:
+            return "name-based, V1" if self.is_v1 else "name-based"
+        return "object-based" if self.object_keys >= self.held.keys() else "name- and object-based"
+
+    @cached_property
+    def object_keys(self) -> frozenset[str]:
+        """The keys that belong to the object graph."""
+        return frozenset(attribute.checkpoint_key for attribute in self._attributes)
+
+    @cached_property
+    def _attributes(self) -> tuple[Attribute, ...]:
+        if self.graph is None:
+            return ()
+        return tuple(attribute for _, attribute in ObjectGraph.from_bytes(self.graph).attributes())
 
     @cached_property
     def keys_by_name(self) -> dict[str, tuple[str, ...]]:
         """The keys under each variable name of the object graph; several for the parts of one variable."""
-        if self.graph is None:
-            return {}
         keys: dict[str, list[str]] = defaultdict(list)
-        for node in ObjectGraph.from_bytes(self.graph).nodes:
-            for attribute in node.attributes:
-                name, key = attribute.full_name, attribute.checkpoint_key
-                if name and key in self.held and key not in keys[name]:
-                    keys[name].append(key)
+        for attribute in self._attributes:
+            name, key = attribute.full_name, attribute.checkpoint_key
+            if name and key in self.held and key not in keys[name]:
+                keys[name].append(key)
         return {name: tuple(found) for name, found in keys.items() if found}
 
     def read(self, key: str) -> Any:
         """The value of `key` as a numpy array; strings as an object array of bytes."""
-        return py_checkpoint_reader.NewCheckpointReader(self.prefix).get_tensor(key)
+        return self._reader.get_tensor(key)
+
+    @cached_property
+    def _reader(self) -> Any:
+        return py_checkpoint_reader.NewCheckpointReader(self.prefix)

@@ -89,7 +89,8 @@ def match(wishes: Sequence[Wanted], inventory: Inventory, rename: Rename | None)
         elif mismatch:
             mismatched.append(mismatch)
         bindings.append(None if mismatch else binding)
-    unexpected = tuple(sorted(set(inventory.held) - used - _beside_the_point(inventory)))
+    by_names = any(binding is not None and binding.key == binding.wanted.name for binding in bindings)
+    unexpected = tuple(sorted(set(inventory.held) - used - _beside_the_point(inventory, by_names)))
     return Match(tuple(bindings), tuple(missing), tuple(mismatched), unexpected)
 
 
@@ -113,9 +114,10 @@ def _sources(inventory: Inventory, rename: Rename | None) -> Mapping[str, tuple[
     return renamed
 
 
-def _beside_the_point(inventory: Inventory) -> set[str]:
-    """Keys of an object-based file that are no variable of the model: not worth a line to a person."""
-    return {key for key in inventory.held if key.startswith(("save_counter/", "_CHECKPOINTABLE"))}
+def _beside_the_point(inventory: Inventory, by_names: bool) -> set[str]:
+    """Keys not worth a line to a person: the save counter, and objects where names were the way in."""
+    objects = inventory.object_keys if by_names else set()
+    return {key for key in inventory.held if key in objects or key.startswith("save_counter/")}
 
 
 def _parts(wishes: Sequence[Wanted]) -> Mapping[str, tuple[str, ...]]:

@@ -62,11 +62,15 @@ class RestoreOps:
 
 
 def restore_ops(graph: tf.Graph, restore_op_name: str) -> RestoreOps | None:
-    """The ops that the restore op runs; None where a builder made ops of another kind than RestoreV2."""
+    """The ops that the restore op runs; None where there is no such op, or one that reads otherwise."""
     found: dict[str, int] = {}
     ops: list[tf.Operation] = []
     assignments = []
-    for op in _leaves(graph.get_operation_by_name(restore_op_name)):
+    try:
+        everything = graph.get_operation_by_name(restore_op_name)
+    except (KeyError, ValueError):
+        return None  # another graph than the Saver's: to run the op says so
+    for op in _leaves(everything):
         takes = []
         for tensor in _reads_behind(op):
             if tensor.op.name not in found:

@@ -220,7 +220,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
                 self._write_version = saver_pb2.SaverDef.V2
                 if self._builder is not None:
                     self._builder._write_version = saver_pb2.SaverDef.V2
-        elif is_session(sess) and graph_needs_v2(sess.graph, self.saver_def):
+        elif self.saver_def and is_session(sess) and graph_needs_v2(sess.graph, self.saver_def):
             return V2Session(sess, self.saver_def, self._note_v2)
         return sess
 
@@ -239,18 +239,24 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
         save_debug_info: bool = False,
     ) -> Any:
         """As the stock class. Settings that a SaverDef cannot carry stand in the MetaInfoDef's `any_info`."""
+        arguments = {
+            "filename": plain_path(filename),
+            "collection_list": collection_list,
+            "as_text": as_text,
+            "export_scope": export_scope,
+            "clear_devices": clear_devices,
+            "clear_extraneous_savers": clear_extraneous_savers,
+            "strip_default_attrs": strip_default_attrs,
+            "save_debug_info": save_debug_info,
+        }
+        settings = settings_as_meta_info(self._pad_step_number, self._save_relative_paths)
+        if settings is None:
+            return super().export_meta_graph(**arguments)
         return stock_export_meta_graph(
-            filename=plain_path(filename),
-            meta_info_def=settings_as_meta_info(self._pad_step_number, self._save_relative_paths),
+            meta_info_def=settings,
             graph_def=tf.compat.v1.get_default_graph().as_graph_def(add_shapes=True),
             saver_def=self.saver_def,
-            collection_list=collection_list,
-            as_text=as_text,
-            export_scope=export_scope,
-            clear_devices=clear_devices,
-            clear_extraneous_savers=clear_extraneous_savers,
-            strip_default_attrs=strip_default_attrs,
-            save_debug_info=save_debug_info,
+            **arguments,
         )
 
     def set_last_checkpoints(self, last_checkpoints: Any) -> None:

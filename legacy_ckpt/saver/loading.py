@@ -44,7 +44,7 @@ def _feeds(read: ReadOp, bindings: Sequence[Binding | None], inventory: Inventor
         for binding, wish in zip(bindings, read.wanted, strict=True)
     ]
     keys = [pair for pair in chosen if pair is not None]
-    if len(keys) < len(chosen):
+    if len(keys) < len(chosen) or not all(map(read.op.graph.is_feedable, read.op.inputs[1:])):
         return _values(read, bindings, inventory)
     return {
         read.op.inputs[1]: np.array([key.encode() for key, _ in keys], object),
@@ -62,7 +62,7 @@ def _stand_in(dtype: tf.DType, inventory: Inventory) -> tuple[str, str] | None:
 
 
 def _values(read: ReadOp, bindings: Sequence[Binding | None], inventory: Inventory) -> dict[Any, Any]:
-    """The values themselves, for an op that reads a dtype of which the checkpoint has nothing."""
+    """The values themselves: where the checkpoint has nothing of a dtype, or the keys may not be fed."""
     return {
         output: cut(inventory.read(binding.key), binding.slice_spec)
         for output, binding in zip(read.op.outputs, bindings, strict=True)

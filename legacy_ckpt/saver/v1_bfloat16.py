@@ -94,7 +94,10 @@ def _warn() -> None:
 
 
 def _saves(graph: tf.Graph, saver_def: Any) -> Iterator[tf.Operation]:
-    pending, seen = [graph.get_tensor_by_name(saver_def.save_tensor_name).op], set()
+    try:
+        pending, seen = [graph.get_tensor_by_name(saver_def.save_tensor_name).op], set()
+    except (KeyError, ValueError):
+        return  # another graph than the Saver's: to run the op says so
     while pending:
         op = pending.pop()
         if op.name in seen:

@@ -203,20 +203,19 @@ def _write(
 
 
 def _receipt(prefix: str, plan: Plan, source: Checkpoint, layout: Layout, seconds: float) -> Receipt:
-    taken = {
-        piece.identity: piece
+    copied = sum(piece.size for piece in layout.new if isinstance(piece, Stored))
+    linked = {
+        (piece.shard, piece.offset): piece.size
         for output in layout.outputs
         for _, piece in output.pieces
-        if isinstance(piece, Stored)
+        if isinstance(piece, Stored) and piece.side is layout.link_from
     }
-    copied = sum(piece.size for identity, piece in taken.items() if identity in layout.places)
-    linked = sum(piece.size for identity, piece in taken.items() if identity not in layout.places)
     return Receipt(
         prefix=prefix,
         tensors=len(plan.steps),
         keys=len(layout.outputs),
         copied=copied,
-        linked=linked,
+        linked=sum(linked.values()),
         computed=layout.new_size - copied,
         shards=layout.num_shards,
         seconds=seconds,

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from migration.convert.pieces import Computed, Output, Piece, Stored
+from migration.checkpoint import Checkpoint
+from migration.convert.pieces import Computed, Identity, Output, Piece, Stored
 from migration.formats.tensor_bundle import BundleEntry, BundleHeader, BundleIndex, TensorSlice
 from migration.tensors import TensorSpec
-
-if TYPE_CHECKING:
-    from migration.checkpoint import Checkpoint
-
-Identity = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The result's shards: `linked` are the source's, by number; all the rest goes into the last one.
+    """The result's shards: those of `link_from` that it goes on using, and a new one for all the rest.
 
-    `places` gives the offset of each piece of the new shard; pieces of linked shards keep theirs.
+    `linked` are their numbers in the source, in order. `places` gives the offset of each piece of the
+    new shard.
     """
 
     outputs: tuple[Output, ...]
+    link_from: Checkpoint | None
     linked: tuple[int, ...]
     places: Mapping[Identity, int]
     new: tuple[Piece, ...]
@@ -33,11 +30,6 @@ class Layout:
     def num_shards(self) -> int:
         """All shards of the result; the new one is left out where nothing would be in it."""
         return len(self.linked) + (1 if self.new or not self.linked else 0)
-
-    @property
-    def new_shard(self) -> int:
-        """The number of the shard that is written."""
-        return len(self.linked)
 
 
 def lay_out(outputs: Iterable[Output], link_from: Checkpoint | None) -> Layout:
@@ -51,7 +43,7 @@ def lay_out(outputs: Iterable[Output], link_from: Checkpoint | None) -> Layout:
     for output in outputs:
         for _, piece in output.pieces:
             if isinstance(piece, Stored) and piece.side is link_from:
-                shards.add(piece.shard)
+                shards.add(piece.entry.shard)
             else:
                 fresh.setdefault(piece.identity, piece)
     new = sorted(fresh.values(), key=_order)
@@ -59,7 +51,7 @@ def lay_out(outputs: Iterable[Output], link_from: Checkpoint | None) -> Layout:
     for piece in new:
         places[piece.identity] = end
         end += piece.size
-    return Layout(outputs, tuple(sorted(shards)), places, tuple(new), end)
+    return Layout(outputs, link_from, tuple(sorted(shards)), places, tuple(new), end)
 
 
 def _order(piece: Piece) -> tuple[int, str, int, int]:
@@ -72,30 +64,37 @@ def index_of(layout: Layout, crcs: Mapping[Identity, int]) -> BundleIndex:
     """The result's index; `crcs` are the checksums of the computed pieces, by identity."""
     entries: dict[str, BundleEntry] = {}
     slice_entries: dict[tuple[str, TensorSlice], BundleEntry] = {}
-    numbers = {shard: number for number, shard in enumerate(layout.linked)}
+    place = _Placing(layout, crcs)
     for output in layout.outputs:
-        extents = tuple(extent for extent, _ in output.pieces if extent is not None)
+        ((extent, piece), *more) = output.pieces
+        if extent is None and not more:
+            entries[output.key] = place(output.spec, piece)
+            continue
+        entries[output.key] = BundleEntry(
+            output.spec, 0, 0, 0, 0, tuple(extent for extent, _ in output.pieces if extent is not None)
+        )
         for extent, piece in output.pieces:
-            entry = _entry(layout, numbers, _spec(output, extent), piece, crcs)
-            if extent is None:
-                entries[output.key] = entry
-            else:
-                slice_entries[output.key, extent] = entry
-        if extents:
-            entries[output.key] = BundleEntry(output.spec, 0, 0, 0, 0, extents)
+            assert extent is not None
+            spec = TensorSpec(output.spec.dtype, extent.shape(output.spec.shape))
+            slice_entries[output.key, extent] = place(spec, piece)
     return BundleIndex(BundleHeader(layout.num_shards), entries, slice_entries)
 
 
-def _spec(output: Output, extent: TensorSlice | None) -> TensorSpec:
-    return output.spec if extent is None else TensorSpec(output.spec.dtype, extent.shape(output.spec.shape))
+class _Placing:
+    """Makes the entry of a piece at its place."""
 
+    def __init__(self, layout: Layout, crcs: Mapping[Identity, int]) -> None:
+        self._layout = layout
+        self._crcs = crcs
+        self._numbers = {shard: number for number, shard in enumerate(layout.linked)}
 
-def _entry(
-    layout: Layout, numbers: Mapping[int, int], spec: TensorSpec, piece: Piece, crcs: Mapping[Identity, int]
-) -> BundleEntry:
-    crc = crcs[piece.identity] if isinstance(piece, Computed) else piece.crc32c
-    offset = layout.places.get(piece.identity)
-    if offset is not None:
-        return BundleEntry(spec, layout.new_shard, offset, piece.size, crc)
-    assert isinstance(piece, Stored)
-    return BundleEntry(spec, numbers[piece.shard], piece.offset, piece.size, crc)
+    def __call__(self, spec: TensorSpec, piece: Piece) -> BundleEntry:
+        if isinstance(piece, Stored) and piece.side is self._layout.link_from:
+            entry = piece.entry
+            number = self._numbers[entry.shard]
+            if number == entry.shard and piece.part is None and spec == entry.spec:
+                return entry  # the commonest by far: nothing about it changes
+            return BundleEntry(spec, number, piece.offset, piece.size, piece.crc32c)
+        identity = piece.identity
+        crc = self._crcs[identity] if isinstance(piece, Computed) else piece.crc32c
+        return BundleEntry(spec, len(self._layout.linked), self._layout.places[identity], piece.size, crc)

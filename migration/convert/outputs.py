@@ -55,16 +55,13 @@ def _plain(step: Step, side_of: SideOf) -> Output | None:
     side, key = side_of(step.sources[0]), step.sources[0].key
     if side.format != "V2" or side.spec(key) != step.spec:
         return None
+    entry = side.index.entries[key]
+    if not entry.slices:
+        return Output(step.target, step.spec, ((None, Stored(side, key, entry)),)) if not step.partitions else None
     placed = side.placed(key)
     if step.partitions is not None and not _same_parts(placed, step):
         return None
-    return Output(
-        step.target, step.spec, tuple((extent, _whole(side, key, entry)) for extent, entry in placed)
-    )
-
-
-def _whole(side: Checkpoint, key: str, entry: BundleEntry) -> Stored:
-    return Stored(side, entry.shard, entry.offset, entry.size, entry.crc32c, key, entry)
+    return Output(step.target, step.spec, tuple((extent, Stored(side, key, part)) for extent, part in placed))
 
 
 def _same_parts(placed: tuple[tuple[TensorSlice | None, BundleEntry], ...], step: Step) -> bool:
@@ -86,7 +83,7 @@ def _referring(step: Step, side_of: SideOf) -> Output | None:
         return None
     _, start, stop = run
     if stop is None or (start, stop) == (0, entry.size):
-        return Output(step.target, step.spec, ((None, _whole(side, key, entry)),))
+        return Output(step.target, step.spec, ((None, Stored(side, key, entry)),))
     part = _part(side, key, entry, start, stop)
     return Output(step.target, step.spec, ((None, part),))
 
@@ -96,7 +93,7 @@ def _part(side: Checkpoint, key: str, entry: BundleEntry, start: int, stop: int)
     raw = memoryview(side.shard_file(entry.shard).read(entry.offset, entry.size))
     check_tensor(entry, raw, f"tensor {key!r} of {side.prefix}")
     crc = masked_crc32c(raw[start:stop])
-    return Stored(side, entry.shard, entry.offset + start, stop - start, crc, key, entry)
+    return Stored(side, key, entry, (start, stop - start, crc))
 
 
 def _made(step: Step, side_of: SideOf) -> Output:

@@ -1,40 +1,57 @@
 """The runs of bytes that a result stores, each once, before they have a place.
 
-Pieces are told apart by their identity: two keys that want the same bytes share one.
+Pieces are told apart by their identity: two keys that want the same bytes share one. There can be
+hundreds of thousands of stored ones, so those are the cheapest values that Python has.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from migration.checkpoint import Checkpoint
 from migration.formats.tensor_bundle import BundleEntry, TensorSlice
 from migration.planning.plan import Step
 from migration.tensors import TensorSpec
 
-if TYPE_CHECKING:
-    from migration.checkpoint import Checkpoint
+Identity = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Bytes that lie ready-made in a shard: `size` of them at `offset`, part of the tensor or slice `entry`.
+class Stored(NamedTuple):
+    """Bytes that lie ready-made in a shard: the tensor or slice `entry`, or a `part` of it.
 
-    `crc32c` is the masked checksum of just these; for a part of an entry, found by `partial_crcs`.
+    `part` is the first byte within the entry, the number of bytes, and their own masked checksum.
     """
 
     side: Checkpoint
-    shard: int
-    offset: int
-    size: int
-    crc32c: int
     key: str
     entry: BundleEntry
+    part: tuple[int, int, int] | None = None
 
     @property
-    def identity(self) -> tuple[str, int, int, int]:
+    def shard(self) -> int:
+        """The number of the shard."""
+        return self.entry.shard
+
+    @property
+    def offset(self) -> int:
+        """The first byte in the shard."""
+        return self.entry.offset + (self.part[0] if self.part else 0)
+
+    @property
+    def size(self) -> int:
+        """How many bytes."""
+        return self.part[1] if self.part else self.entry.size
+
+    @property
+    def crc32c(self) -> int:
+        """The masked checksum of just these bytes."""
+        return self.part[2] if self.part else self.entry.crc32c
+
+    @property
+    def identity(self) -> Identity:
         """What makes two pieces the same bytes."""
-        return self.side.prefix, self.shard, self.offset, self.size
+        return self.side.prefix, self.entry.shard, self.offset, self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,7 @@ class Ready:
         return len(self.payload)
 
     @property
-    def identity(self) -> tuple[bytes, int]:
+    def identity(self) -> Identity:
         """What makes two pieces the same bytes."""
         return self.payload, self.crc32c
 
@@ -64,7 +81,7 @@ class Computed:
     size: int
 
     @property
-    def identity(self) -> tuple[str, TensorSlice | None]:
+    def identity(self) -> Identity:
         """What makes two pieces the same bytes."""
         return self.step.target, self.extent
 
@@ -72,9 +89,8 @@ class Computed:
 Piece = Stored | Ready | Computed
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One entry of the result's index: a tensor under its key, whole (`extent` None) or one slice of it."""
+class Output(NamedTuple):
+    """One entry of the result's index: a tensor under its key, whole (`extent` None) or slice by slice."""
 
     key: str
     spec: TensorSpec

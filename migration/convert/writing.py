@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
-from migration.convert.layout import Identity, Layout
+from migration.convert.layout import Layout
 from migration.convert.outputs import SideOf, computed_array, step_arrays
-from migration.convert.pieces import Computed, Piece, Ready, Stored
+from migration.convert.pieces import Computed, Identity, Piece, Ready, Stored
 from migration.formats.located import located
 from migration.formats.tensor_bundle import encode_tensor
 from migration.formats.tensor_checksum import TensorChecksum

@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 
 from migration.checkpoint import Checkpoint, Style
+from migration.contents.values import ValueSummary, summarize
 from migration.doctor.files import LFS, copy_again, foreign_finding, quoted
 from migration.doctor.findings import Finding, listed
 from migration.errors import MigrationError
 from migration.formats.tensor_bundle import parse_shard_name
 from migration.location import Location
-from migration.values import ValueSummary, summarize
 
 Progress = Callable[[int, int], None]
 
@@ -87,9 +87,14 @@ def _shards(checkpoint: Checkpoint) -> Iterator[Finding]:
                 yield Finding(kind="missing-shard", where=path, cause=cause, mend=copy_again(path))
             continue
         foreign = foreign_finding(path)
-        if foreign is not None and (foreign.kind == "unreadable" or LFS in foreign.cause):
+        is_short = os.path.getsize(path) < needed.get(shard, 0)
+        if foreign is not None and (
+            foreign.kind == "unreadable"
+            or LFS in foreign.cause
+            or (is_short and foreign.kind != "empty-file")
+        ):
             yield foreign
-        elif os.path.getsize(path) < needed.get(shard, 0):
+        elif is_short:
             size = os.path.getsize(path)
             cause = f"{size} bytes, but the index needs {needed[shard]}: a copy or a write broke off"
             yield Finding(kind="short-shard", where=path, cause=cause, mend=copy_again(path))
@@ -162,7 +167,7 @@ def _manifest(checkpoint: Checkpoint) -> Iterator[Finding]:
         return
     odd = tuple(step.target for step in steps if checkpoint.all_specs.get(step.target) != step.spec)
     if odd:
-        cause = f"its manifest no longer fits: these tensors are gone, or of another dtype or shape: {listed(odd)}"
+        cause = f"its manifest no longer fits: gone, or of another dtype or shape, are {listed(odd)}"
         yield Finding(kind="manifest", where=where, cause=cause, mend=again, tensors=odd)
 
 
@@ -187,7 +192,7 @@ def _values(checkpoint: Checkpoint, progress: Progress | None) -> Iterator[Findi
         cause = (
             f"values that are no numbers: {listed(list(odd.values()))}: training diverged before this save"
         )
-        mend = "train on from an earlier checkpoint; ckpt-inspect --values shows which are sound"
+        mend = f"ckpt-inspect --values --checkpoint={quoted(checkpoint.prefix)}  # then go on from an earlier one"
         yield Finding(kind="nan", where=checkpoint.prefix, cause=cause, mend=mend, tensors=tuple(odd))
 
 

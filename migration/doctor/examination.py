@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from migration.doctor.bundles import described, examine_checkpoint
-from migration.doctor.files import copy_again, foreign_finding, quoted
-from migration.doctor.findings import Diagnosis, Finding
+from migration.doctor.files import copy_again, foreign_finding, quoted, starts_as_v1
+from migration.doctor.findings import Diagnosis, Finding, listed
 from migration.doctor.leftovers import leftovers
 from migration.doctor.states import examine_state
 from migration.errors import MigrationError
@@ -70,13 +70,6 @@ class _Examination:
         directory = os.path.dirname(prefix) or "."
         if os.path.isdir(directory):
             self.findings += leftovers(directory, os.path.basename(prefix))
-        if not self.findings and os.path.isfile(prefix + META):
-            cause = f"absent; {prefix}{META} holds the graph only, no values"
-            self.findings.append(
-                Finding(
-                    kind="missing-index", where=prefix + INDEX, cause=cause, mend=copy_again(prefix + INDEX)
-                )
-            )
 
     def _checkpoint(self, prefix: str) -> None:
         location = locate(prefix)
@@ -158,9 +151,9 @@ class _Examination:
         self.what += " with a state file" if os.path.isfile(state) else " without a state file"
         if read is not None:
             known = set(read.found.values())
-            self.remarks += [
-                f"the state file does not list {prefix}" for prefix in prefixes if prefix not in known
-            ]
+            forgotten = [os.path.basename(prefix) for prefix in prefixes if prefix not in known]
+            if forgotten:
+                self.remarks.append(f"the state file does not list {listed(forgotten)}")
         if not prefixes and not self.findings:
             cause = "a directory without a checkpoint: no state file, no index, no SavedModel"
             mend = f"find {quoted(directory)} -name '*.index'"
@@ -215,7 +208,7 @@ def _is_state(path: str) -> bool:
 
 def _belongs_to_v1(path: str) -> bool:
     """Whether a file without a table's end has a graph beside it, or is named by the state file."""
-    if os.path.isfile(path + META) or "-of-" in os.path.basename(path):
+    if os.path.isfile(path + META) or "-of-" in os.path.basename(path) or starts_as_v1(path):
         return True
     state = os.path.join(os.path.dirname(path) or ".", STATE_FILE)
     if not os.path.isfile(state):

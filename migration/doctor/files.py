@@ -47,6 +47,20 @@ def _loader(path: str, advice: str) -> str:
     return f"python -c 'import keras; keras.models.load_model({path!r})'  # {advice}"
 
 
+def starts_as_v1(path: str) -> bool:
+    """Whether the file starts as a V1 checkpoint does: a table's entry with the empty key, a message in it.
+
+    (No byte shared, none of the key, the value's length, then field 1 of SavedTensorSlices.)
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    length = next((at for at, byte in enumerate(head[2:12], 2) if byte < 0x80), 0)
+    return head[:2] == b"\0\0" and length > 0 and head[length + 1 : length + 2] == b"\x0a"
+
+
 def copy_again(path: str) -> str:
     """The command that fetches a file anew from where it came from."""
     return f"cp ORIGIN/{quoted(os.path.basename(path))} {quoted(path)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from migration.doctor.files import quoted
 from migration.doctor.findings import Finding
 from migration.formats.tensor_bundle import parse_shard_name
-from migration.location import INDEX
+from migration.location import INDEX, META
 from migration.storage import stale_stagings
 
 # TensorFlow saves shards into PREFIX_temp/ or PREFIX_temp_HEX/ and merges them; its table writer adds
@@ -34,6 +34,7 @@ def leftovers(directory: str, name: str | None = None) -> Iterator[Finding]:
             cause = "a file of a TensorFlow save that never ended (or runs just now)"
             yield Finding(kind="interrupted-write", where=path, cause=cause, mend=f"rm {quoted(path)}")
     yield from _without_index(directory, name)
+    yield from _without_values(directory, name)
 
 
 def _without_index(directory: str, name: str | None) -> Iterator[Finding]:
@@ -51,3 +52,20 @@ def _without_index(directory: str, name: str | None) -> Iterator[Finding]:
         cause = f"absent, though {shards[0]} is there: a save was interrupted, or the copy left it out"
         mend = f"cp ORIGIN/{quoted(prefix + INDEX)} {quoted(directory)}/"
         yield Finding(kind="missing-index", where=index, cause=cause, mend=mend)
+
+
+def _without_values(directory: str, name: str | None) -> Iterator[Finding]:
+    """A finding for each graph without a checkpoint: neither an index nor shards nor a V1 file beside it."""
+    entries = sorted(os.listdir(directory))
+    stems = {shard[0] for entry in entries if (shard := parse_shard_name(entry)) is not None}
+    for entry in entries:
+        prefix = entry.removesuffix(META)
+        if prefix == entry or name not in (None, prefix) or prefix in stems:
+            continue
+        if not any(
+            other == prefix or other == prefix + INDEX or other.startswith(f"{prefix}-") for other in entries
+        ):
+            where = os.path.join(directory, prefix + INDEX)
+            cause = f"absent, and so is a V1 file {prefix}; {entry} holds the graph only, no values"
+            mend = f"cp ORIGIN/{quoted(prefix)}.* {quoted(directory)}/"
+            yield Finding(kind="missing-index", where=where, cause=cause, mend=mend)

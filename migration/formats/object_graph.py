@@ -168,7 +168,7 @@ class ObjectGraph:
 
 def escape_local_name(name: str) -> str:
     """The local name as a checkpoint key spells it: '.' doubled, '/' as '.S'."""
-    return name.replace(".", "..").replace("/", ".S")
+    return name.replace(".", "..").replace("/", ".S") if "." in name or "/" in name else name
 
 
 def checkpoint_key(path: Sequence[str], attribute: str = VALUE) -> str:
@@ -224,19 +224,22 @@ def _read_node(node: pb.ObjectGraph.Object, rest: Callable[[Any], bytes]) -> Nod
 def _write_node(message: pb.ObjectGraph.Object, node: Node) -> None:
     for child in node.children:
         edge = message.children.add(node_id=child.node, local_name=child.local_name)
-        edge.MergeFromString(child.unknown)
+        if child.unknown:
+            edge.MergeFromString(child.unknown)
     for entry in node.attributes:
         attribute = message.attributes.add(
             name=entry.name, full_name=entry.full_name, checkpoint_key=entry.checkpoint_key
         )
-        attribute.MergeFromString(entry.unknown)
+        if entry.unknown:
+            attribute.MergeFromString(entry.unknown)
     for held in node.slots:
         slot = message.slot_variables.add(
             original_variable_node_id=held.variable,
             slot_name=held.slot_name,
             slot_variable_node_id=held.slot_node,
         )
-        slot.MergeFromString(held.unknown)
+        if held.unknown:
+            slot.MergeFromString(held.unknown)
     if node.registered_saver is not None:
         name, object_name = node.registered_saver
         message.registered_saver.MergeFrom(
@@ -245,4 +248,5 @@ def _write_node(message: pb.ObjectGraph.Object, node: Node) -> None:
     if node.has_checkpoint_values is not None:
         message.has_checkpoint_values.SetInParent()
         message.has_checkpoint_values.value = node.has_checkpoint_values
-    message.MergeFromString(node.unknown)
+    if node.unknown:
+        message.MergeFromString(node.unknown)

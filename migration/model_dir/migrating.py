@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from migration.planning.rules import Rules
     from migration.planning.targets import Template, Writable
 
+MOST_WORKERS = 8  # more wait for the disk alone; two a core, as each waits for it half of its time
 OnRow = Callable[[MigratedCheckpoint], None]
 MakePlan = Callable[[Checkpoint], Plan]
 
@@ -69,7 +70,7 @@ def migrate_directory(
     chosen = directory.chosen(only)
     planning = _Planning(template, plan, to, mapping, rules, options, allow_unused, allow_unfilled)
     work = _Work(directory, output_dir, planning, writing or Writing())
-    rows = work.run(chosen, workers or min(len(chosen), os.cpu_count() or 1), on_row)
+    rows = work.run(chosen, workers or min(len(chosen), 2 * (os.cpu_count() or 1), MOST_WORKERS), on_row)
     state_file = renew_state(directory, output_dir)
     notes = [*directory.notes, *work.notes]
     return DirectoryReport(

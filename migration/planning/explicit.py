@@ -71,6 +71,9 @@ def _join(claims: Claims, candidate: Candidate, target: Target, place: str) -> I
 
 def check_names(steps: Iterable[Step]) -> None:
     """Raises PlanError where two steps of a name-based result have one name."""
+    steps = list(steps)
+    if len({step.target for step in steps}) == len(steps):
+        return
     holders: dict[str, list[str]] = {}
     for step in steps:
         holders.setdefault(step.target, []).append(", ".join(source.key for source in step.sources))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from migration.errors import InputError, Problem
 from migration.planning.candidates import Candidate
-from migration.planning.cells import CellView, virtual
+from migration.planning.cells import Buffer, CellView, hidden_buffers, through_buffers, virtual
 from migration.planning.explicit import say
 from migration.planning.mirror import MirrorScalar, MirrorSlot, Roles, mirror, special_keys
 from migration.planning.onto import (
@@ -43,16 +43,19 @@ if TYPE_CHECKING:
     from migration.planning.rules import Rules
 
 
-def state_of(source: Checkpoint, without: frozenset[str] = frozenset()) -> SourceState:
+def state_of(
+    source: Checkpoint, without: frozenset[str] = frozenset(), hidden: Sequence[Buffer] = ()
+) -> SourceState:
     """What the source's tensors are beyond weights: slots, beta powers, the step, averages.
 
-    Keys in `without` are left aside. Raises InputError for a source without names.
+    Keys in `without` are left aside; `hidden` variables have slots and are in no file. Raises InputError for a source without names.
     """
     if not source.names and source.graph is not None:
         raise InputError(
             f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back"
         )
     specs = {name: source.specs[name] for name in source.names if name not in without}
+    specs |= {buffer.name: buffer.spec for buffer in hidden}
     return recognise(specs, source.meta, source.read)
 
 
@@ -124,7 +127,8 @@ def onto_template(
     )
     taken = frozenset(taken.key for step in made.steps for taken in step.sources)
     filled = {step.target for step in made.steps}
-    state = state_of(source, frozenset(left.key for left in made.drops))
+    hidden = hidden_buffers(source.specs)
+    state = state_of(source, frozenset(left.key for left in made.drops), hidden)
     optimizers = recognise_template(template)
     claimed = claimed_targets(optimizers)
     own, wanted = of_template(target for target in template.targets if target.key not in claimed | filled)
@@ -147,8 +151,15 @@ def onto_template(
     _meet(claims, view, options)
     weights = _promoted(tuple(claims.steps.values()), state, options)
     laid = (
-        Layout(drops=made.drops, notes=notes_of(made)),
-        lay_out(state, optimizers, _decided(weights), template, options, source.read),
+        Layout(drops=made.drops, notes=(*notes_of(made), *(buffer.note for buffer in hidden))),
+        lay_out(
+            state,
+            optimizers,
+            through_buffers(_decided(weights), claims.partners, hidden),
+            template,
+            options,
+            source.read,
+        ),
         lay_out_averages(state, optimizers, _decided(weights), template, options),
     )
     return _assembled(source, template, claims, view, (*own, *weights), laid, state.step, options)

@@ -8,13 +8,14 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from migration.errors import FormatError, MigrationError
-from migration.planning.plan import Plan, Step
+from migration.planning.fields import slice_text, slices, spec
+from migration.planning.plan import Plan, Source, SourceSignature, Step
 from migration.planning.plan_file import from_toml, to_toml
 from migration.planning.transforms import Constant
+from migration.version import tool_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,19 +23,11 @@ if TYPE_CHECKING:
     from migration.formats.object_graph import ObjectGraph
 
 VERSION = 1
-SMALL = 64  # bytes; a tensor of the source up to this size is remembered where the result does not hold it as it is
+SMALL = 64  # bytes; up to this size a tensor is remembered where the result does not hold it as it is
 MOST_PLAN_BYTES = 1 << 30  # no plan is larger; a bound for what a damaged manifest may unpack to
 
 Value = Any
 Read = Callable[[str], "np.ndarray[Any, np.dtype[Any]]"]
-
-
-def tool_version() -> str:
-    """This tool's name and version."""
-    try:
-        return f"ckpt-migration {version('ckpt-migration')}"
-    except PackageNotFoundError:
-        return "ckpt-migration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,35 +60,31 @@ class Manifest:
                 raise FormatError(
                     f"{where}: a manifest of version {table['manifest']!r}, this tool knows {VERSION}: update it"
                 )
-            plan = from_toml(_unpacked(table["plan"]), f"the plan in the manifest of {where}")
+            plan = _joined(table, from_toml(_unpacked(table["plan"]), f"the plan in the manifest of {where}"))
             kept = {str(name): _frozen(value) for name, value in table["kept"].items()}
             tool, digest = str(table["tool"]), str(table["source"])
         except FormatError:
             raise
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            zlib.error,
-            MigrationError,
-        ) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error, MigrationError) as error:
             raise FormatError(
                 f"{where}: its manifest cannot be read ({type(error).__name__}): map it by full names or a mapping"
             ) from None
         return cls(tool=tool, source_digest=digest, plan=replace(plan, graph=graph), kept=kept)
 
     def to_bytes(self) -> bytes:
-        """The manifest as it stands in the bundle: JSON, the plan packed."""
+        """The manifest as it stands in the bundle: JSON; the steps that rename in columns, the rest of the
+        plan as a packed plan file."""
+        plain, rest = _parted(self.plan)
+        source = self.plan.source
         table = {
             "manifest": VERSION,
             "tool": self.tool,
             "source": self.source_digest,
+            "tensors": {name: str(spec) for name, spec in source.specs.items()},
+            "partitions": {name: [slice_text(part) for part in parts] for name, parts in source.partitions.items()},
+            "renamed": plain,
             "kept": {name: _spelled(value) for name, value in self.kept.items()},
-            "plan": base64.b64encode(
-                zlib.compress(to_toml(replace(self.plan, graph=None)).encode(), 1)
-            ).decode(),
+            "plan": base64.b64encode(zlib.compress(to_toml(rest).encode(), 1)).decode(),
         }
         return json.dumps(table, ensure_ascii=True).encode()
 
@@ -124,6 +113,33 @@ class Manifest:
             unfilled=tuple(left for left in back.unfilled if left.key not in dropped | kept.keys()),
             notes=(*back.notes, *([note] if gone else [])),
         )
+
+
+def _parted(plan: Plan) -> tuple[dict[str, str], Plan]:
+    """The steps that only rename, as target and source, and a plan of the others."""
+    plain: dict[str, str] = {}
+    others: list[Step] = []
+    for step in plan.steps:
+        if step.is_plain and step.partitions is None:
+            plain[step.target] = step.sources[0].key
+        else:
+            others.append(step)
+    read = {source.key for step in others for source in step.sources if not source.template}
+    specs = {name: plan.source.specs[name] for name in read}
+    signature = SourceSignature(specs=specs, graph=plan.source.graph)
+    return plain, replace(plan, source=signature, steps=tuple(others), graph=None)
+
+
+def _joined(table: Mapping[str, Any], rest: Plan) -> Plan:
+    """The inverse of `_parted`."""
+    specs = {name: spec(text) for name, text in table["tensors"].items()}
+    partitions = {name: slices(texts) for name, texts in table["partitions"].items()}
+    plain = tuple(
+        Step(target=target, spec=specs[name], sources=(Source(key=name),), origin="renamed")
+        for target, name in table["renamed"].items()
+    )
+    signature = SourceSignature(specs=specs, partitions=partitions, graph=rest.source.graph)
+    return replace(rest, source=signature, steps=(*plain, *rest.steps))
 
 
 def _kept(plan: Plan, read: Read) -> dict[str, Value]:

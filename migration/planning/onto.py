@@ -156,11 +156,11 @@ def cast_confidence(source: DType, target: DType) -> tuple[Confidence, str]:
 
 def by_proposal(claims: Claims) -> None:
     """Pair what all the evidence together suggests; undecided pairs are kept as such, with their candidates."""
-    from migration.planning.matching import propose
-
     free, wanted = claims.free_candidates(), claims.free_targets()
     if not free or not wanted:
         return
+    from migration.planning.matching import propose  # brings scipy, which is slow to load
+
     proposal = propose(free, wanted, fixed=claims.partners)
     for pair in proposal.pairs:
         target, candidate = claims.targets[pair.target], claims.candidates[pair.candidate]

@@ -23,8 +23,8 @@ class Tree:
 
     def __init__(self) -> None:
         self._children: list[dict[str, int]] = [{}]
-        self._attributes: list[list[Attribute]] = [[]]
-        self._slots: list[list[Slot]] = [[]]
+        self._attributes: dict[int, list[Attribute]] = {}
+        self._slots: dict[int, list[Slot]] = {}
 
     def node(self, path: Sequence[str]) -> int:
         """The node at `path`, made with all above it where it is not there."""
@@ -38,36 +38,34 @@ class Tree:
 
     def _new(self) -> int:
         self._children.append({})
-        self._attributes.append([])
-        self._slots.append([])
         return len(self._children) - 1
 
     def variable(self, path: Path, full_name: str) -> str:
         """Make the node at `path` a variable; returns its checkpoint key."""
         key = checkpoint_key(path)
-        self._attributes[self.node(path)].append(Attribute(VALUE, full_name, key))
+        self._attributes.setdefault(self.node(path), []).append(Attribute(VALUE, full_name, key))
         return key
 
     def slot(self, variable: Path, optimizer: Path, slot_name: str, full_name: str) -> str:
         """Give the variable at a path a slot of the optimizer at another; returns the slot's key."""
         key = slot_key(variable, optimizer, slot_name)
         node = self._new()
-        self._attributes[node].append(Attribute(VALUE, full_name, key))
-        self._slots[self.node(optimizer)].append(Slot(self.node(variable), slot_name, node))
+        self._attributes[node] = [Attribute(VALUE, full_name, key)]
+        slots = self._slots.setdefault(self.node(optimizer), [])
+        slots.append(Slot(self.node(variable), slot_name, node))
         return key
 
     def graph(self) -> ObjectGraph:
         """The graph of all that was put in."""
-        return ObjectGraph(
-            tuple(
+        nodes = []
+        for number, children in enumerate(self._children):
+            nodes.append(
                 Node(
-                    children=tuple(Child(name, number) for name, number in children.items()),
-                    attributes=tuple(attributes),
-                    slots=tuple(slots),
-                    has_checkpoint_values=True,
-                )
-                for children, attributes, slots in zip(
-                    self._children, self._attributes, self._slots, strict=True
+                    tuple([Child(name, child) for name, child in children.items()]) if children else (),
+                    tuple(self._attributes.get(number, ())),
+                    tuple(self._slots.get(number, ())),
+                    None,
+                    True,
                 )
             )
-        )
+        return ObjectGraph(tuple(nodes))

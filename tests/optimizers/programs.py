@@ -166,7 +166,9 @@ SOURCES: dict[str, Callable[[Any], Any]] = {
     "centered RMSProp": lambda step: v1.train.RMSPropOptimizer(0.01, decay=0.8, momentum=0.5, centered=True),
     "Adagrad": lambda step: v1.train.AdagradOptimizer(0.1),
     "Adadelta": lambda step: v1.train.AdadeltaOptimizer(1.0, rho=0.9, epsilon=1e-6),
-    "Ftrl": lambda step: v1.train.FtrlOptimizer(0.1, l1_regularization_strength=0.01, l2_regularization_strength=0.1),
+    "Ftrl": lambda step: v1.train.FtrlOptimizer(
+        0.1, l1_regularization_strength=0.01, l2_regularization_strength=0.1
+    ),
     "GradientDescent": lambda step: v1.train.GradientDescentOptimizer(0.1),
 }
 

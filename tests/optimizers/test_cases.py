@@ -1,4 +1,4 @@
-"""Cases that the matrix leaves out: many steps, schedules, several optimizers, partitions, what is not built."""
+"""Cases beyond the matrix: many steps, schedules, several optimizers, partitions, what is not built."""
 
 from __future__ import annotations
 
@@ -48,10 +48,16 @@ def long_trained(folder: Path, *, with_step: bool = True) -> tuple[Graph, str]:
     program = Graph(adam)
     program.run(batches(3))
     with program.graph.as_default():
-        values = {"beta1_power:0": 6e-45, "beta2_power:0": 7e-43, "global_step:0": 100_000 if with_step else 0}
+        values = {
+            "beta1_power:0": 6e-45,
+            "beta2_power:0": 7e-43,
+            "global_step:0": 100_000 if with_step else 0,
+        }
         for variable in v1.global_variables():
             if variable.name in values:
-                variable.load(np.asarray(values[variable.name], variable.dtype.as_numpy_dtype), program.session)
+                variable.load(
+                    np.asarray(values[variable.name], variable.dtype.as_numpy_dtype), program.session
+                )
     return program, program.save(str(folder / "long"))
 
 
@@ -110,7 +116,8 @@ def test_without_a_step_variable_the_powers_count(steps: int, tmp_path: Path) ->
 def test_a_step_variable_that_the_optimizer_did_not_count_is_gainsaid(tmp_path: Path) -> None:
     program = Graph(adam)
     program.run(batches(20))
-    program.step.load(5000, program.session)
+    with program.graph.as_default():
+        program.step.load(5000, program.session)
     prefix = program.save(str(tmp_path / "model"))
     plan = make_plan(prefix, template_of("keras3", "Adam", tmp_path))
     migrated = migrate(plan, prefix, str(tmp_path / "template"), tmp_path / "migrated")
@@ -260,8 +267,12 @@ class Pair:
             self.a = v1.get_variable("generator/w", initializer=np.ones((2, 3), np.float32))
             self.b = v1.get_variable("critic/w", initializer=np.full((2, 3), 2.0, np.float32))
             step = v1.train.get_or_create_global_step()
-            self.one = v1.train.AdamOptimizer(0.01).minimize(tf.reduce_sum(self.a**4), var_list=[self.a], global_step=step)
-            self.two = v1.train.AdamOptimizer(0.02, beta1=0.5).minimize(tf.reduce_sum(self.b**4), var_list=[self.b])
+            self.one = v1.train.AdamOptimizer(0.01).minimize(
+                tf.reduce_sum(self.a**4), var_list=[self.a], global_step=step
+            )
+            self.two = v1.train.AdamOptimizer(0.02, beta1=0.5).minimize(
+                tf.reduce_sum(self.b**4), var_list=[self.b]
+            )
             self.saver = v1.train.Saver()
             self.start = v1.global_variables_initializer()
         self.session = v1.Session(graph=self.graph)
@@ -295,7 +306,9 @@ def test_two_optimizers_keep_their_counts_and_rates(tmp_path: Path) -> None:
     target = make()
     target.restore(migrate(plan, prefix, template, tmp_path / "migrated")).assert_consumed()
     assert (int(target.one.iterations), int(target.two.iterations)) == (6, 15)
-    np.testing.assert_allclose([float(target.one.learning_rate), float(target.two.learning_rate)], [0.01, 0.02])
+    np.testing.assert_allclose(
+        [float(target.one.learning_rate), float(target.two.learning_rate)], [0.01, 0.02]
+    )
     for _ in range(5):
         program.run(1, 1)
         target.one.apply_gradients([(4 * target.a**3, target.a)])
@@ -308,7 +321,10 @@ def test_two_optimizers_over_the_same_variables(tmp_path: Path) -> None:
     """TF1 suffixes the second one's slots `_2` and `_3`; without a graph they follow in order."""
     with tf.Graph().as_default(), v1.Session() as session:
         w = v1.get_variable("w", initializer=np.ones(3, np.float32))
-        trains = [v1.train.AdamOptimizer(rate).minimize(tf.reduce_sum(w**power)) for rate, power in ((0.1, 2), (0.2, 3))]
+        trains = [
+            v1.train.AdamOptimizer(rate).minimize(tf.reduce_sum(w**power))
+            for rate, power in ((0.1, 2), (0.2, 3))
+        ]
         session.run(v1.global_variables_initializer())
         for train, count in zip(trains, (3, 5), strict=True):
             for _ in range(count):
@@ -324,7 +340,9 @@ def test_two_optimizers_over_the_same_variables(tmp_path: Path) -> None:
 
     template = make().write(str(tmp_path / "template"))
     target = make()
-    target.restore(migrate(make_plan(prefix, template), prefix, template, tmp_path / "migrated")).assert_consumed()
+    target.restore(
+        migrate(make_plan(prefix, template), prefix, template, tmp_path / "migrated")
+    ).assert_consumed()
     source = Checkpoint.open(prefix)
     for optimizer, names in ((target.one, ("w/Adam", "w/Adam_1")), (target.two, ("w/Adam_2", "w/Adam_3"))):
         for slot, name in zip(("m", "v"), names, strict=True):
@@ -338,7 +356,10 @@ def test_partitioned_embeddings_take_their_slots_along(tmp_path: Path) -> None:
     ids = [np.array([0, 3, 7]), np.array([9, 3, 1]), np.array([2, 2, 8])]
     with tf.Graph().as_default(), v1.Session() as session:
         table = v1.get_variable(
-            "emb", shape=(10, 4), partitioner=v1.fixed_size_partitioner(3), initializer=v1.random_normal_initializer(seed=1)
+            "emb",
+            shape=(10, 4),
+            partitioner=v1.fixed_size_partitioner(3),
+            initializer=v1.random_normal_initializer(seed=1),
         )
         chosen = v1.placeholder(tf.int64, (None,))
         loss = tf.reduce_sum(v1.nn.embedding_lookup(table, chosen, partition_strategy="div") ** 2)
@@ -380,7 +401,9 @@ def test_variables_that_the_optimizer_never_touched_start_as_the_template_has_th
         session.run(v1.global_variables_initializer())
         session.run(train)
         prefix = v1.train.Saver().save(session, str(tmp_path / "model"))
-    variables = [tf.Variable(np.zeros(shape, np.float32), name=name) for name, shape in (("w", 3), ("frozen", 2))]
+    variables = [
+        tf.Variable(np.zeros(shape, np.float32), name=name) for name, shape in (("w", 3), ("frozen", 2))
+    ]
     optimizer = tf_keras.optimizers.Adam()
     optimizer.build(variables)
     template = tf.train.Checkpoint(all=variables, optimizer=optimizer).write(str(tmp_path / "template"))
@@ -392,7 +415,9 @@ def test_variables_that_the_optimizer_never_touched_start_as_the_template_has_th
 
 
 @pytest.mark.parametrize("flavour", ["tf_keras", "keras3"])
-def test_an_optimizer_that_is_not_built_is_told(flavour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_optimizer_that_is_not_built_is_told(
+    flavour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Target, "build", lambda self: None)
     program = Graph(adam)
     program.run(batches(3))
@@ -445,7 +470,9 @@ def test_the_report_says_which_settings_make_it_exact(
 def test_a_momentum_that_the_target_was_not_made_with_is_left_over(tmp_path: Path) -> None:
     prefix = Graph(lambda step: v1.train.MomentumOptimizer(0.05, 0.9)).save(str(tmp_path / "model"))
     plan = make_plan(prefix, template_of("keras3", "GradientDescent", tmp_path))
-    assert {left.key for left in plan.unused} == {f"{name}/Momentum" for name in ("dense/kernel", "dense/bias", "out/kernel")}
+    assert {left.key for left in plan.unused} == {
+        f"{name}/Momentum" for name in ("dense/kernel", "dense/bias", "out/kernel")
+    }
     assert all("momentum" in left.reason for left in plan.unused)
 
 

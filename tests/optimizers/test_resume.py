@@ -1,4 +1,4 @@
-"""Training goes on after a migration as if nothing had happened: nine optimizers, four libraries, both ways."""
+"""Training goes on after a migration as if nothing had happened: nine optimizers, four libraries."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def test_training_goes_on_and_comes_back(name: str, flavour: str, folder: Path, 
     plan = make_plan(prefix, template)
     assert not plan.unused, plan.unused
     assert not plan.unfilled, plan.unfilled
-    execute(
-        plan, Checkpoint.open(prefix), str(tmp_path / "migrated"), template=Checkpoint.open(template)
-    )
+    execute(plan, Checkpoint.open(prefix), str(tmp_path / "migrated"), template=Checkpoint.open(template))
 
     target = Target(flavour, make)
     target.checkpoint.restore(str(tmp_path / "migrated")).assert_consumed()

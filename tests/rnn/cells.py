@@ -97,6 +97,11 @@ class Source:
         with self.graph.as_default():
             return self.saver.save(self.session, prefix)
 
+    def restore(self, prefix: str) -> None:
+        """Takes up another checkpoint of the same names."""
+        with self.graph.as_default():
+            self.saver.restore(self.session, prefix)
+
 
 def dynamic(make: Callable[[], Any], **variable_scope: Any) -> Build:
     """dynamic_rnn over a cell."""

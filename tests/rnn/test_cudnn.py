@@ -22,8 +22,14 @@ from tests.planning.cells.test_buffers import INPUTS, UNITS, packed
 v1 = tf.compat.v1
 
 
-def saved(mode: str, layers: int, direction: str, buffer: np.ndarray[Any, Any], prefix: str) -> str:
-    """A checkpoint of the buffer with the graph that uses it."""
+def saved(
+    mode: str, layers: int, direction: str, buffer: np.ndarray[Any, Any], prefix: str, *, adam: bool = False
+) -> str:
+    """A checkpoint of the buffer with the graph that uses it, after one step of Adam or untrained.
+
+    The gradient is the buffer itself.
+    """
+    gradient = buffer
     attributes = {"rnn_mode": mode, "direction": direction}
     directions = 2 if direction == "bidirectional" else 1
     # A session that places what it runs: the cuDNN ops have no kernel for the CPU.
@@ -37,7 +43,11 @@ def saved(mode: str, layers: int, direction: str, buffer: np.ndarray[Any, Any], 
         tf.raw_ops.CudnnRNN(
             input=tf.zeros([6, 2, INPUTS]), input_h=state, input_c=state, params=params, **attributes
         )
+        step = v1.train.get_or_create_global_step()
+        train = v1.train.AdamOptimizer(0.01).apply_gradients([(gradient, params)], step) if adam else None
         session.run(v1.global_variables_initializer())
+        if train is not None:
+            session.run(train)
         return v1.train.Saver().save(session, prefix)
 
 
@@ -83,3 +93,74 @@ def test_the_buffer_computes_the_same_as_layers(mode: str, direction: str, tmp_p
     root.restore(str(tmp_path / "object")).assert_consumed()
     x = np.random.default_rng(3).normal(size=(3, 5, INPUTS)).astype(np.float32)
     np.testing.assert_allclose(np.asarray(model(x)), expected(mode, parts, directions, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["lstm", "gru"])
+def test_the_buffers_slots_go_the_same_way(mode: str, tmp_path: Path) -> None:
+    """Where two biases become one, so do their moments: the mean of both, which real ones have in common."""
+    buffer, parts = packed(mode, 1, 1)
+    prefix = saved(mode, 1, "unidirectional", buffer, str(tmp_path / "model.ckpt"), adam=True)
+    checkpoint = Checkpoint.open(prefix)
+    kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[mode]
+    model = keras.Sequential([keras.layers.Input((None, INPUTS)), kind(UNITS)])
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(model.trainable_variables)
+    root = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    template = Template.of(root)
+    execute(
+        make_plan(checkpoint, template), checkpoint, str(tmp_path / "object"), template=template.checkpoint
+    )
+    root.restore(str(tmp_path / "object")).assert_consumed()
+    order = [1, 0, 2] if mode == "gru" else [0, 1, 2, 3]
+    kernel = np.concatenate([gate.T for gate in parts[0]["w"][order]], axis=1)
+    both = np.stack([parts[0]["bw"][order].ravel(), parts[0]["br"][order].ravel()])
+    moments = [np.asarray(moment) for moment in optimizer._momentums]
+    np.testing.assert_allclose(moments[0], 0.1 * kernel, rtol=1e-5)
+    np.testing.assert_allclose(moments[2], 0.1 * (both if mode == "gru" else both.mean(axis=0)), rtol=1e-5)
+
+
+def test_the_buffers_slots_beside_canonical_weights(tmp_path: Path) -> None:
+    """What CudnnLSTM's saveable and an Adam leave: weights cell by cell, moments as the buffer lies."""
+    first, parts = packed("lstm", 2, 1)
+    tensors: dict[str, Any] = {"global_step": np.int64(9), "beta1_power": np.float32(0.9**10)}
+    tensors |= {"beta2_power": np.float32(0.999**10)}
+    for layer, part in enumerate(parts):
+        inputs = part["w"].shape[2]
+        scope = f"cudnn_lstm/rnn/multi_rnn_cell/cell_{layer}/cudnn_compatible_lstm_cell"
+        tensors[f"{scope}/kernel"] = np.ones([inputs + UNITS, 4 * UNITS], np.float32)
+        tensors[f"{scope}/bias"] = np.ones([4 * UNITS], np.float32)
+    tensors |= {"cudnn_lstm/opaque_kernel/Adam": first, "cudnn_lstm/opaque_kernel/Adam_1": first**2}
+    prefix = str(tmp_path / "model.ckpt")
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=[tf.constant(tensor) for tensor in tensors.values()],
+    )
+    model = keras.Sequential(
+        [
+            keras.layers.Input((None, INPUTS)),
+            *(keras.layers.LSTM(UNITS, return_sequences=True) for _ in range(2)),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(model.trainable_variables)
+    root = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    template = Template.of(root)
+    source = Checkpoint.open(prefix)
+    plan = make_plan(source, template)
+    assert (plan.unused, plan.unfilled) == ((), ())
+    assert any("half as far" in note for note in plan.notes)
+    execute(plan, source, str(tmp_path / "object"), template=template.checkpoint)
+    root.restore(str(tmp_path / "object")).assert_consumed()
+    for layer, part in enumerate(parts):
+        for kind, power in ((optimizer._momentums, 1), (optimizer._velocities, 2)):
+            kernel, recurrent, bias = (np.asarray(slot) for slot in kind[3 * layer : 3 * layer + 3])
+            np.testing.assert_allclose(
+                kernel, np.concatenate([w.T for w in part["w"]], 1) ** power, rtol=1e-5
+            )
+            np.testing.assert_allclose(
+                recurrent, np.concatenate([r.T for r in part["r"]], 1) ** power, rtol=1e-5
+            )
+            both = np.stack([part["bw"].ravel(), part["br"].ravel()]) ** power
+            np.testing.assert_allclose(bias, both.mean(axis=0), rtol=1e-5, atol=1e-7)

@@ -45,7 +45,7 @@ class Case:
             return path, twin
 
     def restore(self, prefix: str) -> list[Array]:
-        """All values of a new session that restored the V2 bundle at `prefix`, the variables in their order."""
+        """All values of a new session that restored the V2 bundle at `prefix`, in the variables' order."""
         with tf.Graph().as_default(), session() as running:
             v1.train.Saver(self.build()).restore(running, prefix)
             fetched = [*v1.global_variables(), *v1.get_collection(BESIDE)]
@@ -77,6 +77,21 @@ def network(resource: bool) -> Callable[[], None]:
     return build
 
 
+def classifier() -> None:
+    """Two dense layers with Adam and a step; `BESIDE` has what they make of `models.INPUTS`."""
+    names, activations = ("dense", "dense_1"), (tf.nn.relu, tf.identity)
+    flow = tf.constant(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
+    for name, rows, columns, activation in zip(names, (4, 5), (5, 3), activations, strict=True):
+        with v1.variable_scope(name, use_resource=True):
+            normal = v1.random_normal_initializer()
+            kernel = v1.get_variable("kernel", [rows, columns], initializer=normal)
+            flow = activation(flow @ kernel + v1.get_variable("bias", [columns], initializer=normal))
+    v1.add_to_collection(BESIDE, flow)
+    step = v1.train.get_or_create_global_step()
+    train = v1.train.AdamOptimizer(0.01).minimize(tf.reduce_sum((flow - 1) ** 2), global_step=step)
+    tf.group(train, name="train")
+
+
 def partitioned(resource: bool = True, spread: bool = False) -> Callable[[], None]:
     """Variables in parts along several axes, by every partitioner, with the slots of an optimizer."""
 
@@ -96,7 +111,9 @@ def partitioned(resource: bool = True, spread: bool = False) -> Callable[[], Non
         }
         with apart, v1.variable_scope("p", use_resource=resource):
             made = [
-                v1.get_variable(name, shape, partitioner=partitioner, initializer=v1.random_normal_initializer())
+                v1.get_variable(
+                    name, shape, partitioner=partitioner, initializer=v1.random_normal_initializer()
+                )
                 for name, (shape, partitioner) in rows.items()
             ]
         loss = sum(tf.reduce_sum(tf.convert_to_tensor(each) ** 2) for each in made)
@@ -119,7 +136,9 @@ def strings() -> None:
         v1.Variable(initial, name=f"{name}/{resource}", use_resource=resource)
 
 
-V1_DTYPES = "half float double int8 uint8 int16 uint16 int32 int64 bool complex64 complex128 qint8 quint8 qint32"
+V1_DTYPES = (
+    "half float double int8 uint8 int16 uint16 int32 int64 bool complex64 complex128 qint8 quint8 qint32"
+)
 V2_DTYPES = f"{V1_DTYPES} bfloat16 uint32 uint64"
 
 
@@ -198,5 +217,6 @@ CASES: dict[str, Case] = {
     "strings": Case(build=strings),
     "dtypes": Case(build=dtypes(V2_DTYPES)),
     "odd names": Case(build=odd_names),
+    "classifier": Case(build=classifier, runs=5),
     "a table": Case(build=tables, runs=1),
 }

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from migration.formats.meta_graph.graph import Graph
 from migration.formats.meta_graph.nodes import GraphNode
-
-if TYPE_CHECKING:
-    from migration.formats.meta_graph.graph import MetaGraph
 
 _WRITES = frozenset({"AssignSub", "AssignSubVariableOp"})
 
 
-def averages(graph: MetaGraph) -> Mapping[str, str]:
+def averages(graph: Graph) -> Mapping[str, str]:
     """Shadow variable -> the variable that it averages (op names).
 
     The update is `shadow -= (shadow - variable) * (1 - decay)` (tf.train.ExponentialMovingAverage). An
@@ -29,7 +26,7 @@ def averages(graph: MetaGraph) -> Mapping[str, str]:
     return found
 
 
-def _averaged(graph: MetaGraph, write: GraphNode, shadow: str) -> str | None:
+def _averaged(graph: Graph, write: GraphNode, shadow: str) -> str | None:
     product = graph.origin(write.inputs[1])
     if product is None or product.op != "Mul":
         return None

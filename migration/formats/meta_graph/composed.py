@@ -8,14 +8,10 @@ AdamWeightDecay all come down to: some write to the variable takes away a multip
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from migration.formats.meta_graph.graph import Feed
+from migration.formats.meta_graph.graph import Feed, Graph
 from migration.formats.meta_graph.nodes import TRANSPARENT_OPS, VARIABLE_OPS, GraphNode
-
-if TYPE_CHECKING:
-    from migration.formats.meta_graph.graph import MetaGraph
-    from migration.formats.meta_graph.updates import Update
+from migration.formats.meta_graph.update import Update, scope_of
 
 _SUBTRACTING = frozenset({"AssignSub", "AssignSubVariableOp"})
 _SCATTERING = frozenset({"ScatterSub", "ResourceScatterSub"})
@@ -29,10 +25,8 @@ _QUOTIENTS = frozenset({"RealDiv", "Div"})
 _MOST_TERMS = 40  # nodes looked at below one write; an initializer's expression can be long
 
 
-def composed_adam(graph: MetaGraph, node: GraphNode) -> Update | None:
+def composed_adam(graph: Graph, node: GraphNode) -> Update | None:
     """The Adam step that ends in this write to a variable, None for any other node."""
-    from migration.formats.meta_graph.updates import Update, scope_of
-
     value = _written(node)
     ratio = _adam_ratio(graph, value) if value is not None else None
     if value is None or ratio is None:
@@ -65,7 +59,7 @@ def _written(node: GraphNode) -> str | None:
     return node.inputs[2] if node.op in _SCATTERING and len(node.inputs) > 2 else None
 
 
-def _terms(graph: MetaGraph, tensor: str, ops: frozenset[str]) -> Iterator[GraphNode]:
+def _terms(graph: Graph, tensor: str, ops: frozenset[str]) -> Iterator[GraphNode]:
     """The nodes below a tensor that only sums and products separate from it."""
     waiting, seen = [tensor], 0
     while waiting and seen < _MOST_TERMS:
@@ -78,7 +72,7 @@ def _terms(graph: MetaGraph, tensor: str, ops: frozenset[str]) -> Iterator[Graph
             waiting.extend(node.inputs)
 
 
-def _adam_ratio(graph: MetaGraph, tensor: str) -> GraphNode | None:
+def _adam_ratio(graph: Graph, tensor: str) -> GraphNode | None:
     """The quotient by (sqrt(..) + constant) in a written value."""
     for node in _terms(graph, tensor, _TERMS):
         if node.op in _QUOTIENTS:
@@ -88,7 +82,7 @@ def _adam_ratio(graph: MetaGraph, tensor: str) -> GraphNode | None:
     return None
 
 
-def _root_and_epsilon(graph: MetaGraph, total: GraphNode) -> tuple[GraphNode | None, str]:
+def _root_and_epsilon(graph: Graph, total: GraphNode) -> tuple[GraphNode | None, str]:
     for one, other in (total.inputs[:2], total.inputs[1::-1]):
         root = graph.origin(one)
         if root is not None and root.op == "Sqrt":
@@ -96,7 +90,7 @@ def _root_and_epsilon(graph: MetaGraph, total: GraphNode) -> tuple[GraphNode | N
     return None, ""
 
 
-def _factors(graph: MetaGraph, tensor: str) -> Iterator[tuple[str, GraphNode, bool]]:
+def _factors(graph: Graph, tensor: str) -> Iterator[tuple[str, GraphNode, bool]]:
     """(tensor, node, whether it divides) of each factor of a product."""
     waiting = [(tensor, False)]
     for _ in range(_MOST_TERMS):
@@ -114,7 +108,7 @@ def _factors(graph: MetaGraph, tensor: str) -> Iterator[tuple[str, GraphNode, bo
             yield name, node, divides
 
 
-def _moment_and_factors(graph: MetaGraph, tensor: str) -> tuple[str | None, list[str]]:
+def _moment_and_factors(graph: Graph, tensor: str) -> tuple[str | None, list[str]]:
     """The slot among a numerator's factors, and the other factors (those of the learning rate)."""
     whole = slot_written(graph, tensor)
     if whole is not None:
@@ -130,7 +124,7 @@ def _moment_and_factors(graph: MetaGraph, tensor: str) -> tuple[str | None, list
     return None, []
 
 
-def slot_written(graph: MetaGraph, tensor: str) -> str | None:
+def slot_written(graph: Graph, tensor: str) -> str | None:
     """The variable whose new value a tensor is: read after the write, handed on by it, or written by it."""
     node = graph.origin(tensor)
     if node is None:
@@ -149,7 +143,7 @@ def slot_written(graph: MetaGraph, tensor: str) -> str | None:
     return None
 
 
-def _factors_above(graph: MetaGraph, value: str, ratio: GraphNode) -> list[str]:
+def _factors_above(graph: Graph, value: str, ratio: GraphNode) -> list[str]:
     """The factors that stand beside the ratio, or a sum that holds it, in a written value."""
     node = graph.origin(value)
     for _ in range(_MOST_TERMS):
@@ -164,7 +158,7 @@ def _factors_above(graph: MetaGraph, value: str, ratio: GraphNode) -> list[str]:
     return []
 
 
-def _rate(graph: MetaGraph, tensors: list[str], value: str) -> dict[str, Feed]:
+def _rate(graph: Graph, tensors: list[str], value: str) -> dict[str, Feed]:
     """The learning rate, and the beta powers that correct it, among the factors of a step."""
     numbers: dict[str, Feed] = {}
     rates: list[str] = []
@@ -178,7 +172,7 @@ def _rate(graph: MetaGraph, tensors: list[str], value: str) -> dict[str, Feed]:
     return numbers
 
 
-def _power(graph: MetaGraph, node: GraphNode) -> str | None:
+def _power(graph: Graph, node: GraphNode) -> str | None:
     """The variable's tensor in `1 - power` or `sqrt(1 - power)`."""
     inner = graph.origin(node.inputs[0]) if node.op == "Sqrt" else node
     if inner is None or inner.op != "Sub" or graph.constant(inner.inputs[0]) != 1.0:
@@ -186,7 +180,7 @@ def _power(graph: MetaGraph, node: GraphNode) -> str | None:
     return inner.inputs[1] if graph.variable(inner.inputs[1]) is not None else None
 
 
-def _decay(graph: MetaGraph, slot: str) -> Feed | None:
+def _decay(graph: Graph, slot: str) -> Feed | None:
     """The constant that a slot's old value is multiplied by where the slot is written."""
     for reader in graph.consumers.get(slot, ()):
         if reader.op in _ASSIGNING:
@@ -204,6 +198,6 @@ def _decay(graph: MetaGraph, slot: str) -> Feed | None:
     return None
 
 
-def _reads(graph: MetaGraph, tensor: str, slot: str) -> bool:
+def _reads(graph: Graph, tensor: str, slot: str) -> bool:
     node = graph.origin(tensor, TRANSPARENT_OPS | _GATHERING)
     return node is not None and node.name == slot

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from migration.formats.meta_graph.nodes import VARIABLE_OPS, GraphNode
+from migration.formats.meta_graph.nodes import VARIABLE_OPS, GraphNode, data_inputs
 
 if TYPE_CHECKING:
     from migration.formats.proto.meta_graph_pb2 import Function
@@ -59,8 +59,8 @@ def _placed(call: GraphNode, body: Any, order: int) -> Iterator[GraphNode]:
     for place, raw in enumerate(body.node_def):
         if raw.op in VARIABLE_OPS:
             continue
-        inputs = tuple(_outer(name, prefix, arguments) for name in raw.input if not name.startswith("^"))
-        yield GraphNode(f"{prefix}/{raw.name}", raw.op, inputs, (), order + place, raw)
+        inputs = tuple(_outer(name, prefix, arguments) for name in data_inputs(raw))
+        yield GraphNode(f"{prefix}/{raw.name}", raw.op, inputs, order + place, raw)
 
 
 def _outer(tensor: str, prefix: str, arguments: Mapping[str, str]) -> str:

@@ -7,19 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from migration.formats.meta_graph.graph import Graph
 from migration.formats.meta_graph.nodes import GraphNode, split_tensor
-
-if TYPE_CHECKING:
-    from migration.formats.meta_graph.graph import MetaGraph
 
 FORGET_GATE = 2  # the order is i, j, f, o
 _ADDS = frozenset({"Add", "AddV2", "BiasAdd"})
 _SPLITS = frozenset({"Split", "SplitV"})
 
 
-def forget_biases(graph: MetaGraph) -> Mapping[str, float]:
+def forget_biases(graph: Graph) -> Mapping[str, float]:
     """Kernel variable (op name) -> the constant that its cell adds to the forget gate.
 
     A cell without such an addition (forget_bias=0 is added all the same; cuDNN has none) is missing.
@@ -37,7 +34,7 @@ def forget_biases(graph: MetaGraph) -> Mapping[str, float]:
     return found
 
 
-def _added_to_forget_gate(graph: MetaGraph, product: GraphNode) -> Iterator[float]:
+def _added_to_forget_gate(graph: Graph, product: GraphNode) -> Iterator[float]:
     for split in _splits(graph, product):
         for add in graph.consumers.get(f"{split.name}:{FORGET_GATE}", ()):
             for one, other in (add.inputs[:2], add.inputs[1::-1]) if add.op in _ADDS else ():
@@ -47,7 +44,7 @@ def _added_to_forget_gate(graph: MetaGraph, product: GraphNode) -> Iterator[floa
                         yield value
 
 
-def _splits(graph: MetaGraph, product: GraphNode) -> Iterator[GraphNode]:
+def _splits(graph: Graph, product: GraphNode) -> Iterator[GraphNode]:
     """The four-way splits of a product, with a bias added or not."""
     waiting = [product]
     for _ in range(8):

@@ -9,12 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from migration.errors import FormatError
+from migration.formats.meta_graph.functions import inlined
 from migration.formats.meta_graph.nodes import TRANSPARENT_OPS, VARIABLE_OPS, GraphNode, split_tensor
+from migration.formats.meta_graph.variables import GraphVariable, variables
 
 if TYPE_CHECKING:
-    from migration.formats.meta_graph.saver import SavedVariable
-    from migration.formats.meta_graph.updates import Update
-    from migration.formats.meta_graph.variables import GraphVariable
     from migration.formats.proto import meta_graph_pb2
 
 DEEPEST = 64  # ops between a value and what it is made of; graphs of while loops have cycles
@@ -47,22 +46,11 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class MetaGraph:
-    """A MetaGraphDef, parsed where it is asked for something."""
+class Graph:
+    """The nodes of a MetaGraphDef, parsed where they are asked for."""
 
     raw: bytes
     saved_model: bool = False
-
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> MetaGraph:
-        """The graph in the bytes of a `.meta` file. They are read on the first question, which raises
-        FormatError where they are no MetaGraphDef."""
-        return cls(raw)
-
-    @classmethod
-    def from_saved_model(cls, raw: bytes) -> MetaGraph:
-        """The first graph of a `saved_model.pb` (the one tagged `train`, where there is one)."""
-        return cls(raw, saved_model=True)
 
     @cached_property
     def message(self) -> meta_graph_pb2.MetaGraph:
@@ -92,8 +80,6 @@ class MetaGraph:
     def nodes(self) -> Mapping[str, GraphNode]:
         """Every node by name, in creation order; then those of the functions that nodes call, as
         `call/function/node` (see `functions.py`)."""
-        from migration.formats.meta_graph.functions import inlined
-
         definition = self.message.graph_def
         own = {raw.name: GraphNode.of(raw, order) for order, raw in enumerate(definition.node)}
         functions = {function.signature.name: function for function in definition.library.function}
@@ -167,47 +153,4 @@ class MetaGraph:
     @cached_property
     def variables(self) -> Mapping[str, GraphVariable]:
         """Every variable by its op's name, in creation order."""
-        from migration.formats.meta_graph.variables import variables
-
-        return variables(self)
-
-    @cached_property
-    def saved(self) -> Mapping[str, tuple[SavedVariable, ...]]:
-        """Checkpoint key -> the variables (slices) that the graph's savers store under it."""
-        from migration.formats.meta_graph.saver import saved
-
-        return saved(self)
-
-    @cached_property
-    def keys(self) -> Mapping[str, str]:
-        """Variable op name -> the checkpoint key that it is saved under; unsaved ones are missing."""
-        return {part.variable: key for key, parts in self.saved.items() for part in parts}
-
-    @cached_property
-    def updates(self) -> tuple[Update, ...]:
-        """What the optimizers do to variables, in creation order."""
-        from migration.formats.meta_graph.updates import updates
-
-        return updates(self)
-
-    @cached_property
-    def averages(self) -> Mapping[str, str]:
-        """Shadow variable -> the variable that it is the moving average of (op names)."""
-        from migration.formats.meta_graph.averages import averages
-
-        return averages(self)
-
-    @cached_property
-    def forget_biases(self) -> Mapping[str, float]:
-        """LSTM kernel variable (op name) -> the constant that its cell adds to the forget gate."""
-        from migration.formats.meta_graph.gates import forget_biases
-
-        return forget_biases(self)
-
-    @cached_property
-    def global_step(self) -> str | None:
-        """The op name of the step variable: of the collection of that name, or the one scalar integer (or
-        float) variable that training counts up by one."""
-        from migration.formats.meta_graph.variables import global_step
-
-        return global_step(self)
+        return variables(self.nodes, self.message)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from migration.errors import FormatError
 from migration.tensors import DType
@@ -26,23 +25,19 @@ TRANSPARENT_OPS = frozenset(
 MOST_FILLED = 1 << 20  # elements that a constant's last value may be spread over: more is no hyperparameter
 
 
-@dataclass(frozen=True, slots=True)
-class GraphNode:
-    """One node. `inputs` are tensor names (`op`, `op:1`), control inputs aside; `controls` are op names."""
+class GraphNode(NamedTuple):  # a tuple: graphs have hundreds of thousands
+    """One node. `inputs` are tensor names (`op`, `op:1`), control inputs left out."""
 
     name: str
     op: str
     inputs: tuple[str, ...]
-    controls: tuple[str, ...]
     order: int
     raw: Node
 
     @classmethod
     def of(cls, raw: Node, order: int) -> GraphNode:
         """The node of that message, which is kept and read only where an attribute is asked for."""
-        inputs = tuple(name for name in raw.input if not name.startswith("^"))
-        controls = tuple(name[1:] for name in raw.input if name.startswith("^"))
-        return cls(raw.name, raw.op, inputs, controls, order, raw)
+        return cls(raw.name, raw.op, data_inputs(raw), order, raw)
 
     def flag(self, attribute: str) -> bool:
         """A bool attribute; False where the graph leaves it out, which is every such default here."""
@@ -71,6 +66,14 @@ class GraphNode:
     def array(self) -> np.ndarray[Any, Any] | None:
         """The value of a Const as an array, strings as an object array of bytes; None for other nodes."""
         return decode_constant(self.raw.attr["value"].tensor) if self.op == "Const" else None
+
+
+def data_inputs(raw: Node) -> tuple[str, ...]:
+    """A node's inputs without the control inputs (`^op`), which come last."""
+    names = tuple(raw.input)
+    while names and names[-1].startswith("^"):
+        names = names[:-1]
+    return names
 
 
 def split_tensor(tensor: str) -> tuple[str, int]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from migration.formats.meta_graph.graph import Graph
 from migration.formats.meta_graph.nodes import GraphNode
-
-if TYPE_CHECKING:
-    from migration.formats.meta_graph.graph import MetaGraph
 
 # Where an op's tensors start: after (filename, tensor_names, shapes_and_slices), for `Save` without the last.
 _SAVE_OPS = {"SaveV2": 3, "SaveSlices": 3, "Save": 2}
@@ -24,7 +21,7 @@ class SavedVariable:
     slice_spec: str = ""
 
 
-def saved(graph: MetaGraph) -> Mapping[str, tuple[SavedVariable, ...]]:
+def saved(graph: Graph) -> Mapping[str, tuple[SavedVariable, ...]]:
     """Checkpoint key -> the variables stored under it.
 
     A graph can hold several savers. The one that `saver_def` names comes first; a key or a variable
@@ -43,7 +40,7 @@ def saved(graph: MetaGraph) -> Mapping[str, tuple[SavedVariable, ...]]:
     return {key: tuple(parts.values()) for key, parts in found.items()}
 
 
-def _saves_by_scope(graph: MetaGraph) -> list[list[GraphNode]]:
+def _saves_by_scope(graph: Graph) -> list[list[GraphNode]]:
     """The save ops of each saver (they share a name scope), the graph's own saver first, then the latest."""
     own = graph.message.saver_def.filename_tensor_name.split("/")[0]
     scopes: dict[str, list[GraphNode]] = {}
@@ -54,7 +51,7 @@ def _saves_by_scope(graph: MetaGraph) -> list[list[GraphNode]]:
     return [scopes[scope] for scope in order]
 
 
-def _entries(graph: MetaGraph, node: GraphNode) -> Iterator[tuple[str, SavedVariable]]:
+def _entries(graph: Graph, node: GraphNode) -> Iterator[tuple[str, SavedVariable]]:
     start = _SAVE_OPS[node.op]
     names = _strings(graph, node.inputs[1])
     slices = _strings(graph, node.inputs[2]) if start == 3 else [""] * len(names)
@@ -64,7 +61,7 @@ def _entries(graph: MetaGraph, node: GraphNode) -> Iterator[tuple[str, SavedVari
             yield name, SavedVariable(variable=variable, slice_spec=part)
 
 
-def _strings(graph: MetaGraph, tensor: str) -> list[str]:
+def _strings(graph: Graph, tensor: str) -> list[str]:
     node = graph.origin(tensor)
     array = node.array() if node is not None else None
     if array is None or array.dtype.kind != "O":

@@ -7,14 +7,11 @@ The argument lists are those of TensorFlow's public op definitions (training_ops
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from migration.formats.meta_graph.graph import Feed
-
-if TYPE_CHECKING:
-    from migration.formats.meta_graph.graph import MetaGraph
-    from migration.formats.meta_graph.nodes import GraphNode
+from migration.formats.meta_graph.composed import composed_adam
+from migration.formats.meta_graph.graph import Graph
+from migration.formats.meta_graph.nodes import GraphNode
+from migration.formats.meta_graph.update import Update, scope_of
 
 _ARGUMENTS: Mapping[str, str] = {
     "Adam": "var m v beta1_power beta2_power lr beta1 beta2 epsilon grad",
@@ -45,28 +42,8 @@ _SLOT_ARGUMENTS = frozenset(
 _NO_NUMBERS = frozenset({"var", "grad", "indices"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """One optimizer step on one variable (op names of the graph throughout).
-
-    `kind` is the op without Resource, Sparse and Apply ("Adam", "CenteredRMSProp"); `slots` map the
-    op's argument names (m, v, ms, mom, accum ...) to variables, `numbers` its scalars (lr, beta1,
-    beta1_power, epsilon ...) to where they come from. `scope` is the optimizer's name scope.
-    """
-
-    node: str
-    kind: str
-    variable: str
-    slots: Mapping[str, str]
-    numbers: Mapping[str, Feed] = field(default_factory=dict)
-    nesterov: bool = False
-    scope: str = ""
-
-
-def updates(graph: MetaGraph) -> tuple[Update, ...]:
+def updates(graph: Graph) -> tuple[Update, ...]:
     """Every optimizer step in the graph, in creation order: fused ops, and Adams made of plain ops."""
-    from migration.formats.meta_graph.composed import composed_adam
-
     found: list[tuple[int, Update]] = []
     for node in graph.nodes.values():
         update = _fused(graph, node) or composed_adam(graph, node)
@@ -75,7 +52,7 @@ def updates(graph: MetaGraph) -> tuple[Update, ...]:
     return tuple(update for _, update in found)
 
 
-def _fused(graph: MetaGraph, node: GraphNode) -> Update | None:
+def _fused(graph: Graph, node: GraphNode) -> Update | None:
     sparse = "SparseApply" in node.op
     kind = node.op.removeprefix("Resource").removeprefix("Sparse").removeprefix("Apply")
     if "Apply" not in node.op or kind not in _ARGUMENTS:
@@ -101,12 +78,3 @@ def _fused(graph: MetaGraph, node: GraphNode) -> Update | None:
         nesterov=node.flag("use_nesterov"),
         scope=scope_of(node.name),
     )
-
-
-def scope_of(name: str) -> str:
-    """The optimizer's name scope in an update op's name: "train/Adam/update_w/ApplyAdam" -> "train/Adam"."""
-    parts = name.split("/")
-    for position, part in enumerate(parts):
-        if part.startswith("update_") or part == "update":
-            return "/".join(parts[:position])
-    return "/".join(parts[:-1])

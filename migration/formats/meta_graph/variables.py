@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migration.formats.meta_graph.nodes import VARIABLE_OPS, GraphNode, split_tensor
+from migration.formats.meta_graph.nodes import VARIABLE_OPS, GraphNode
 from migration.tensors import DType
 
 if TYPE_CHECKING:
-    from migration.formats.meta_graph.graph import MetaGraph
+    from migration.formats.proto.meta_graph_pb2 import MetaGraph as MetaGraphDef
     from migration.formats.proto.meta_graph_pb2 import Variable as VariableDef
 
 _PROTO_COLLECTIONS = ("variables", "trainable_variables", "local_variables", "model_variables")
@@ -36,14 +36,15 @@ class GraphVariable:
     slice_total: tuple[int, ...] = ()
 
 
-def variables(graph: MetaGraph) -> Mapping[str, GraphVariable]:
+def variables(nodes: Mapping[str, GraphNode], message: MetaGraphDef) -> Mapping[str, GraphVariable]:
     """Every variable op of the graph by name, in creation order; slices as the collections tell them."""
-    protos = {proto.variable_name.removesuffix(":0"): proto for proto in _protos(graph)}
+    protos = {proto.variable_name.removesuffix(":0"): proto for proto in _protos(message)}
     trainable = {
-        proto.variable_name.removesuffix(":0") for proto in _collection_protos(graph, "trainable_variables")
+        proto.variable_name.removesuffix(":0")
+        for proto in collection_variables(message, "trainable_variables")
     }
     found: dict[str, GraphVariable] = {}
-    for node in graph.nodes.values():
+    for node in nodes.values():
         if node.op not in VARIABLE_OPS:
             continue
         proto = protos.get(node.name)
@@ -63,49 +64,21 @@ def variables(graph: MetaGraph) -> Mapping[str, GraphVariable]:
     return found
 
 
-def _protos(graph: MetaGraph) -> Iterator[VariableDef]:
+def _protos(message: MetaGraphDef) -> Iterator[VariableDef]:
     for name in _PROTO_COLLECTIONS:
-        yield from _collection_protos(graph, name)
+        yield from collection_variables(message, name)
 
 
-def _collection_protos(graph: MetaGraph, name: str) -> Iterator[VariableDef]:
+def collection_variables(message: MetaGraphDef, name: str) -> Iterator[VariableDef]:
+    """The variables that a collection of that name lists; none where it holds other things."""
     from google.protobuf.message import DecodeError
 
     from migration.formats.proto import meta_graph_pb2
 
-    if name not in graph.message.collection_def:
+    if name not in message.collection_def:
         return
-    for raw in graph.message.collection_def[name].bytes_list.value:
+    for raw in message.collection_def[name].bytes_list.value:
         try:
             yield meta_graph_pb2.Variable.FromString(raw)
         except DecodeError:  # a collection of that name with things of the user's own
             continue
-
-
-_COUNTING_OPS = frozenset({"AssignAdd", "AssignAddVariableOp"})
-
-
-def global_step(graph: MetaGraph) -> str | None:
-    """The op name of the step variable, None where the graph does not tell which one it is.
-
-    The collection `global_step` names it; without one it is the only scalar variable that a single
-    place counts up by the constant one.
-    """
-    for tensor in graph.collection("global_step"):
-        if (variable := graph.variable(tensor)) is not None:
-            return variable
-    named = [proto.variable_name for proto in _collection_protos(graph, "global_step")]
-    if named:
-        return split_tensor(named[0])[0]
-    counted = {name for node in graph.nodes.values() if (name := _counted(graph, node)) is not None}
-    return counted.pop() if len(counted) == 1 else None
-
-
-def _counted(graph: MetaGraph, node: GraphNode) -> str | None:
-    """The scalar variable that this node counts up by one."""
-    if node.op not in _COUNTING_OPS or len(node.inputs) < 2:
-        return None
-    name = graph.variable(node.inputs[0])
-    if name is None or graph.variables[name].shape not in ((), (1,)):
-        return None
-    return name if graph.constant(node.inputs[1]) == 1.0 else None

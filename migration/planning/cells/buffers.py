@@ -91,7 +91,7 @@ def buffer_cells(
             continue
         sizes = {found for found in _sizes(meta, users) if found.total == candidate.spec.size}
         if len(sizes) == 1:
-            cells.extend(_cells(candidate, sizes.pop()))
+            cells.extend(cells_of(candidate, sizes.pop()))
         else:
             problems.append(_closed(candidate, len(sizes)))
     return tuple(cells), tuple(problems)
@@ -144,7 +144,8 @@ def _sizes(meta: MetaGraph, users: Sequence[GraphNode]) -> Iterator[Sizes]:
             yield Sizes(mode, direction, *known)
 
 
-def _cells(buffer: Candidate, sizes: Sizes) -> Iterator[SourceCell]:
+def cells_of(buffer: Candidate, sizes: Sizes) -> Iterator[SourceCell]:
+    """The cells in a buffer of these sizes, in its order: by layer, forward before backward."""
     kind, gates = _MODES[sizes.mode]
     weights, biases = 0, sizes.all_weights
     for layer in range(sizes.layers):

@@ -47,6 +47,8 @@ def made(name: str, pieces: Sequence[Piece], transforms: tuple[Transform, ...], 
     """The candidate that the pieces, each of one stored tensor, make together. Raises TransformError."""
     sources: list[Source] = []
     specs: list[TensorSpec] = []
+    if len(pieces) == 1:  # one chain: it all stands in the step
+        pieces, transforms = [(pieces[0][0], ())], (*pieces[0][1], *transforms)
     for stored, own in pieces:
         (source,) = stored.sources
         sources.append(

@@ -44,13 +44,15 @@ class Turning(enum.Enum):
 @dataclass(frozen=True)
 class Block:
     """Rows are indices into the source side, columns into the target side; `worth` is what stands in names
-    and shapes alone, and IMPOSSIBLE where shapes do not fit. `turned` marks pairs that need a transpose;
+    and shapes alone, and IMPOSSIBLE where shapes do not fit. `other_role` marks pairs whose names give them
+    different roles, `turned` marks pairs that need a transpose;
     `cut` says that tensors of the same size lie in other blocks, for there were too many."""
 
     rows: Array
     columns: Array
     worth: Array
     turned: Array
+    other_role: Array
     rarity: float
     cut: bool
 
@@ -130,7 +132,7 @@ def _block(source: Side, target: Side, words: WordEvidence, piece: Piece, total:
     worth[shapes <= IMPOSSIBLE / 2] = IMPOSSIBLE
     turned = _table(ours, theirs, lambda one, other: fit(one, other).fit is Fit.TRANSPOSED)
     rarity = _rarity(ours[0].size, len(rows), len(columns), total)
-    return Block(rows, columns, worth, turned, rarity, piece.cut)
+    return Block(rows, columns, worth, turned, (roles != 0) & (roles != SAME_ROLE), rarity, piece.cut)
 
 
 def _rarity(size: int, ours: int, theirs: int, total: int) -> float:

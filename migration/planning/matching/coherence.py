@@ -1,4 +1,9 @@
-"""A second look at what was decided: a bias that would leave its kernel is not certain."""
+"""A second look at what was decided: pairs that the rest of the mapping speaks against.
+
+Where something is missing on both sides, what is left over fits by shape, and nothing better competes
+for it. But the others tell: where names of one kind go (all `output/dense/kernel` to all
+`feedforward_output`), which layer a layer is, and that a bias follows its kernel.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from migration.planning.matching.kinds import Kinds
+from migration.planning.matching.nests import Nests
 from migration.planning.matching.shapes import Fit, fit
 from migration.planning.matching.sides import Side
 from migration.planning.matching.tiers import Decided
@@ -14,21 +21,27 @@ from migration.planning.plan import Confidence
 LARGEST_LAYER = 12  # variables of one scope that can still be one layer's own
 
 
-def checked(source: Side, target: Side, decided: Sequence[Decided]) -> list[Decided]:
-    """The pairs, those no longer certain that do not hold beside the others of their layers.
+def checked(
+    source: Side, target: Side, decided: Sequence[Decided], pinned: Sequence[tuple[int, int]]
+) -> list[Decided]:
+    """The pairs that stand: those that several things speak against are left out, others are no longer certain.
 
     A vector is only as certain as its layer: where both layers have a matrix, one of the one must have
     gone to one of the other. And a tensor whose shape can be turned in several ways is never certain.
     """
-    partner = {pair.target: pair.source for pair in decided}
+    pairs = [*pinned, *((pair.source, pair.target) for pair in decided)]
+    partner = {other: one for one, other in pairs}
     ours, theirs = _matrices(source), _matrices(target)
-    return [
-        replace(pair, confidence=Confidence.LIKELY)
-        if pair.confidence is Confidence.CERTAIN
-        and (_astray(source, target, pair, partner, ours, theirs) or _several_ways(source, target, pair))
-        else pair
-        for pair in decided
-    ]
+    kinds, nests = Kinds.of(source, target, pairs), Nests.of(source, target, pairs)
+    found = []
+    for pair in decided:
+        against = kinds.against(pair.source, pair.target) + nests.against(pair.source, pair.target)
+        astray = _astray(source, target, pair, partner, ours, theirs)
+        if against + astray > 1:
+            continue
+        doubtful = against or astray or _several_ways(source, target, pair)
+        found.append(replace(pair, confidence=Confidence.LIKELY) if doubtful else pair)
+    return found
 
 
 def _several_ways(source: Side, target: Side, pair: Decided) -> bool:

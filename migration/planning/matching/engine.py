@@ -50,7 +50,7 @@ def propose(
     blocks = Blocks.of(source, target)
     seen = picture(source, target, numbers, blocks.parts, pinned)
     matter = Matter(source, target, numbers, seen.links, Places.of(source, target), blocks, pinned)
-    decided = checked(source, target, decide(matter))
+    decided = checked(source, target, decide(matter), pinned)
     wording = Wording.of(source, target, blocks, decided, pinned)
     pairs = {pair.target: _pair(source, target, pair, wording) for pair in decided}
     pairs.update(_undecided(source, target, blocks, seen, decided, wording))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Matrix = csr_matrix[Any]
     Array = np.ndarray[Any, Any]
 
+FEW = 0.5  # pairs: so little tells half as much as ever so many
 FAINT = 0.02  # agreement below this is chance
 
 
@@ -37,6 +38,7 @@ class Hierarchy:
         our_weight = np.asarray(ours.T @ together.sum(axis=1)).ravel()
         their_weight = np.asarray(theirs.T @ together.sum(axis=0).T).ravel()
         dice = 2 * between.data / np.maximum(our_weight[between.row] + their_weight[between.col], 1e-9)
+        dice *= between.data / (between.data + FEW)
         kept = dice > FAINT
         affinity = csr_matrix(
             (dice[kept] ** 2, (between.row[kept], between.col[kept])), shape=between.shape

@@ -8,6 +8,7 @@ belong together carry numbers a constant apart. How far that goes beyond chance 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 WEAKEST = 0.05  # links below are noise
+STRONG = 0.9  # links that a pair can break only where something is wrong
 RIVAL = 0.5  # of two links of one slot, the weaker counts down to this part of the stronger
 WIDEST = 1 << 20  # a span of numbers that is still tallied in an array
 SAME_NUMBERS = 0.3  # what equal rows of numbers are worth before anything else is known
@@ -164,41 +166,68 @@ def _tally(values: Array, weight: Array) -> tuple[Array, Array]:
 
 def agreement(
     source: Numbering, target: Numbering, links: list[Link], rows: Array, columns: Array
-) -> Array:
-    """For each of `rows` and `columns` from -1 (linked numbers differ) to about 1 (they agree), a matrix."""
+) -> tuple[Array, Array]:
+    """For each of `rows` and `columns` from -1 (linked numbers differ) to about 1 (they agree), a matrix;
+    and one of how many strong links speak against."""
     if not links:
-        return np.zeros((len(rows), len(columns)), np.float32)
+        zeros = np.zeros((len(rows), len(columns)), np.float32)
+        return zeros, zeros
     total: dict[int, float] = defaultdict(float)
     for link in links:
         total[link.source] += link.strength
-    ours: list[tuple[int, int, float]] = []  # column of the numbering, shared column, weight
-    theirs: list[tuple[int, int]] = []
-    presence: list[tuple[int, int, float]] = []
-    present: list[tuple[int, int]] = []
-    shared = 0
-    by_source, by_target = _columns_by_slot(source), _columns_by_slot(target)
-    for number, link in enumerate(links):
-        weight = link.strength * link.strength / max(total[link.source], link.strength)
-        places: dict[int, int] = {}
-        for column in by_source[link.source]:
-            value = int(source.column_value[column])
-            places[value + link.offset] = shared
-            ours.append((column, shared, weight))
-            presence.append((column, number, weight))
-            shared += 1
-        for column in by_target[link.target]:
-            place = places.get(int(target.column_value[column]))
-            if place is not None:
-                theirs.append((column, place))
-            present.append((column, number))
-    both = _spread(source.matrix[rows], presence, len(links)) @ _spread(
-        target.matrix[columns], [(column, place, 1.0) for column, place in present], len(links)
-    ).T
-    same = _spread(source.matrix[rows], ours, shared) @ _spread(
-        target.matrix[columns], [(column, place, 1.0) for column, place in theirs], shared
-    ).T
-    found: Array = 2 * same.toarray() - both.toarray()
-    return found
+    weights = [link.strength**2 / max(total[link.source], link.strength) for link in links]
+    strong = [1.0 if link.strength >= STRONG else 0.0 for link in links]
+    lines = _Lines.of(source, target, links)
+    spread = lines.spread(source.matrix[rows], target.matrix[columns])
+    same, both = spread(weights)
+    same_strong, both_strong = spread(strong)
+    return 2 * same - both, both_strong - same_strong
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Links as shared columns: for each link one for each number, and one for having a number at all."""
+
+    count: int
+    shared: int
+    ours: list[tuple[int, int, int]]  # a column of the numbering, the shared column, the link
+    theirs: list[tuple[int, int]]
+    present: list[tuple[int, int]]
+    their_present: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, source: Numbering, target: Numbering, links: list[Link]) -> _Lines:
+        by_source, by_target = _columns_by_slot(source), _columns_by_slot(target)
+        ours: list[tuple[int, int, int]] = []
+        theirs: list[tuple[int, int]] = []
+        present: list[tuple[int, int]] = []
+        their_present: list[tuple[int, int]] = []
+        for number, link in enumerate(links):
+            places: dict[int, int] = {}
+            for column in by_source[link.source]:
+                places[int(source.column_value[column]) + link.offset] = len(ours)
+                ours.append((column, len(ours), number))
+                present.append((column, number))
+            for column in by_target[link.target]:
+                place = places.get(int(target.column_value[column]))
+                if place is not None:
+                    theirs.append((column, place))
+                their_present.append((column, number))
+        return cls(len(links), len(ours), ours, theirs, present, their_present)
+
+    def spread(self, source: Matrix, target: Matrix) -> Callable[[list[float]], tuple[Array, Array]]:
+        """For weights of the links: the weight of those that agree, and of those that both have, as matrices."""
+        plain = [1.0] * max(len(self.theirs), len(self.their_present))
+        same_target = _spread(target, self.theirs, plain, self.shared).T.tocsc()
+        both_target = _spread(target, self.their_present, plain, self.count).T.tocsc()
+
+        def weighed(weights: list[float]) -> tuple[Array, Array]:
+            ours = [(column, place) for column, place, _ in self.ours]
+            same = _spread(source, ours, [weights[link] for _, _, link in self.ours], self.shared)
+            both = _spread(source, self.present, [weights[link] for _, link in self.present], self.count)
+            return (same @ same_target).toarray(), (both @ both_target).toarray()
+
+        return weighed
 
 
 def _columns_by_slot(numbering: Numbering) -> dict[int, list[int]]:
@@ -208,8 +237,7 @@ def _columns_by_slot(numbering: Numbering) -> dict[int, list[int]]:
     return found
 
 
-def _spread(matrix: Matrix, entries: list[tuple[int, int, float]], width: int) -> Matrix:
-    columns = [column for column, _, _ in entries]
-    places = [place for _, place, _ in entries]
-    weights = np.array([weight for _, _, weight in entries], np.float32)
-    return matrix @ csr_matrix((weights, (columns, places)), shape=(matrix.shape[1], width))
+def _spread(matrix: Matrix, entries: list[tuple[int, int]], weights: list[float], width: int) -> Matrix:
+    columns, places = [column for column, _ in entries], [place for _, place in entries]
+    values = np.array(weights[: len(entries)], np.float32)
+    return matrix @ csr_matrix((values, (columns, places)), shape=(matrix.shape[1], width))

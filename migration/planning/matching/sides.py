@@ -86,6 +86,11 @@ class Side:
         return tuple(readings[-1].open for readings in self.readings)
 
     @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """All of each tensor's names with their numbers left open, but for the last of several (`conv2`)."""
+        return tuple(" | ".join(reading.kind for reading in readings) for readings in self.readings)
+
+    @cached_property
     def places(self) -> tuple[float, ...]:
         """Where each tensor stands in a walk down the tree of paths."""
         return walked(self.paths, [order or 0 for order in self.order], self.specs)

@@ -47,7 +47,7 @@ def picture(
         scopes = Hierarchy.of(source, target, together)
         evidence = [
             block.worth
-            + NUMBERS * agreement(*numbers, links, block.rows, block.columns)
+            + NUMBERS * agreement(*numbers, links, block.rows, block.columns)[0]
             + SCOPES * scopes.support(block.rows, block.columns)
             for block in parts
         ]

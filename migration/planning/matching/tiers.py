@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MOST_ROUNDS = 30
+DISAGREE = -1.0  # numbers that say this much against a pair cannot be outvoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +124,16 @@ def _round(matter: Matter, tier: Tier, links: list[Link], found: list[Decided]) 
             continue
         worth = block.worth[np.ix_(rows, columns)]
         row_index, column_index = block.rows[rows], block.columns[columns]
-        numbers = NUMBERS * agreement(*matter.numbers, links, row_index, column_index)
+        numbers = NUMBERS * agreement(*matter.numbers, links, row_index, column_index)[0]
         support = SCOPES * scopes.support(row_index, column_index)
         order = _order(matter, row_index, column_index, belief) if tier.counted else np.zeros_like(worth)
         if not tier.counted:
             worth = worth + neutral * block.turned[np.ix_(rows, columns)]
         evidence = np.where(worth > IMPOSSIBLE / 2, worth + numbers + support + order + block.rarity, IMPOSSIBLE)
+        evidence[numbers < DISAGREE] = IMPOSSIBLE
+        if not tier.counted:
+            evidence[agreement(*matter.numbers, matter.links, row_index, column_index)[1] > 0] = IMPOSSIBLE
+            evidence[block.other_role[np.ix_(rows, columns)]] = IMPOSSIBLE
         chosen, partners = best_pairs(evidence)
         lost = margins(evidence, chosen, partners, tier.margin)
         for row, column, margin in zip(chosen.tolist(), partners.tolist(), lost.tolist(), strict=True):

@@ -116,6 +116,16 @@ class Reading:
         return " ".join(word for kind, _, word in self.natural if kind)
 
     @property
+    def kind(self) -> str:
+        """The name with its numbers left open, but for the last of several."""
+        several = len(self.numbers) > 1
+        last = max((place for place, part in enumerate(self.natural) if not part[0]), default=-1)
+        return " ".join(
+            word if kind else str(number) if several and place == last else "#"
+            for place, (kind, number, word) in enumerate(self.natural)
+        )
+
+    @property
     def words(self) -> tuple[str, ...]:
         """Every word of the name but its last segment's, in order."""
         return tuple(word for segment in self.segments[:-1] for word in segment)

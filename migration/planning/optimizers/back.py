@@ -7,6 +7,7 @@ another form, or not at all, is computed from what it has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -92,13 +93,21 @@ def _slots_by_name(
         for slot in tf1_slots(kind.name, wanted - {"vhat"}):
             held = slots.get(slot)
             own = objects.by_key[held].full_name if held is not None and target.flavour == "v1" else ""
-            keeps = own.startswith(f"{name}/") and own not in taken and variable.full_name == name
-            slot_name = own if keeps else _free(f"{name}/{kind.tf1_name}", taken)
+            slot_name = _free(_own_stem(own, name) or f"{name}/{kind.tf1_name}", taken)
             taken.add(slot_name)
             if held is None:
                 yield _zeros(slot_name, variable.spec, "momentum 0 keeps nothing")
             else:
                 yield _slot_step(slot_name, held, slot, target, objects, options, told)
+
+
+def _own_stem(own: str, name: str) -> str:
+    """`[scope/]variable/Optimizer` of a V1 slot's own name, '' where that is not named so.
+
+    The number behind it is made anew: one process numbers through all the optimizers that it made.
+    """
+    match = re.fullmatch(rf"((?:.+/)?{re.escape(name)}/[^/]*?)(?:_\d+)?", own)
+    return match[1] if match is not None else ""
 
 
 def _free(stem: str, taken: set[str]) -> str:
@@ -154,7 +163,8 @@ def _powers_by_name(
         key = target.scalars.get(role)
         if key is not None:
             own = objects.by_key[key]
-            name = own.full_name if own.full_name.rpartition("/")[2].startswith(role) else name
+            scope, slash, last = own.full_name.rpartition("/")
+            name = scope + slash + name if last.startswith(role) else name
             yield Step(
                 target=name,
                 spec=own.spec,

@@ -27,7 +27,7 @@ def shown(value: float) -> str:
     for digits in range(1, 10):
         text = f"{value:.{digits}g}"
         if as_float32(float(text)) == as_float32(value):
-            return text
+            return text.replace("e-0", "e-")
     return repr(value)
 
 

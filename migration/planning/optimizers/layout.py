@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.equivalence import differences
 from migration.planning.optimizers.leftovers import leftovers
-from migration.planning.optimizers.matching import Pair, pairs_of
+from migration.planning.optimizers.matching import Pair, is_ambiguous, pairs_of
 from migration.planning.optimizers.scalars import scalar_steps
 from migration.planning.optimizers.slots import Told, slot_steps
 from migration.planning.optimizers.state import Layout, SourceState, TargetOptimizer
@@ -46,6 +46,11 @@ def lay_out(
         steps += slot_steps(pair, state, weights, template, options, read, told)
         steps += scalar_steps(pair, state, template, options, read, told)
         if pair.first is not None and options.optimizer != "drop":
+            if is_ambiguous(pair.first, pair.target):
+                alike = (
+                    f"Adam, Adamax and Nadam look alike there: taken for {pair.first.kind}, as the source is"
+                )
+                told.note(f"{pair.target.path}: {alike}")
             for note in differences(pair.first, pair.target):
                 told.note(note)
     steps = list({step.target: step for step in steps}.values())  # wrappers share their inner one's variables

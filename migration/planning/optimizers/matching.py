@@ -13,8 +13,7 @@ from migration.planning.targets import Template
 _GOES_ON_IN: Mapping[str, tuple[str, ...]] = {
     "AdamWeightDecay": ("Adam",),
     "GradientDescent": ("GradientDescent", "Momentum"),
-    "Momentum": ("Momentum",),
-    "Adam": ("Adam",),
+    "Momentum": ("Momentum", "GradientDescent"),
 }
 
 
@@ -80,12 +79,16 @@ def goes_on_in(kind: str) -> tuple[str, ...]:
     return _GOES_ON_IN.get(kind, (kind,))
 
 
+def is_ambiguous(source: SourceOptimizer, target: TargetOptimizer) -> bool:
+    """Whether slots m and v were taken for Adam's, and are those of a relative that the source tells."""
+    return (
+        target.flavour in ("tf_keras_legacy", "tf_keras")
+        and target.kind == "Adam"
+        and source.kind in ("Adamax", "Nadam")
+    )
+
+
 def _fits(source: SourceOptimizer, target: TargetOptimizer) -> bool:
     if target.kind is not None:
-        ambiguous = (
-            target.flavour == "tf_keras_legacy"
-            and target.kind == "Adam"
-            and source.kind in ("Adamax", "Nadam")
-        )
-        return target.kind in goes_on_in(source.kind) or ambiguous
+        return target.kind in goes_on_in(source.kind) or is_ambiguous(source, target)
     return not target.built

@@ -33,7 +33,9 @@ def recognise(specs: Mapping[str, TensorSpec], meta: MetaGraph | None, read: Rea
     rest = {key: spec for key, spec in left.items() if key not in claimed}
     named, undecided = name_source.optimizers_of(rest)
     optimizers = tuple(with_stored(one, left) for one in (*told, *named))
-    step, confidence, reason = step_key(specs, meta, optimizers, read)
+    taken = {key for optimizer in optimizers for key in optimizer.keys}
+    free = {key: spec for key, spec in left.items() if key not in taken}
+    step, confidence, reason = step_key(free, meta, optimizers, read)
     return SourceState(
         optimizers=tuple(with_betas(one, step, read) for one in optimizers),
         step=step,

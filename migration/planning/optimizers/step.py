@@ -69,7 +69,8 @@ def step_key(
             whole, key=lambda key: (not key.rpartition("/")[2].startswith("global"), key.count("/"), key)
         )
         return best, Confidence.CERTAIN, "by its name"
-    agreeing = [key for key in scalars if _agrees(key, optimizers, read)]
+    counts = [count for one in optimizers if (count := count_of_powers(one, read)) is not None]
+    agreeing = [key for key in scalars if counts and _agrees(read(key), counts)]
     if len(agreeing) == 1:
         return agreeing[0], Confidence.LIKELY, "the only number that agrees with the beta powers"
     integers = [key for key, dtype in scalars.items() if dtype in _INTEGERS and _is_whole(read(key))]
@@ -87,13 +88,10 @@ def _is_whole(value: np.ndarray[Any, Any]) -> bool:
     return math.isfinite(number) and number >= 0 and number == int(number)
 
 
-def _agrees(key: str, optimizers: Iterable[SourceOptimizer], read: Read) -> bool:
-    """Whether a number is the count that some optimizer's beta powers tell."""
-    value = read(key)
-    if not _is_whole(value) or float(value.reshape(-1)[0]) == 0:
-        return False
-    counts = [count for one in optimizers if (count := count_of_powers(one, read)) is not None]
-    return any(close(int(value.reshape(-1)[0]), count) for count in counts)
+def _agrees(value: np.ndarray[Any, Any], counts: Iterable[int]) -> bool:
+    """Whether a number is a count that the beta powers of some optimizer tell."""
+    number = float(value.reshape(-1)[0])
+    return _is_whole(value) and number > 0 and any(close(int(number), count) for count in counts)
 
 
 def close(count: int, told: int) -> bool:

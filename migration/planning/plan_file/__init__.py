@@ -34,6 +34,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from migration.errors import InputError, PlanError, Problem, TargetError
+from migration.planning.document import read_document
 from migration.planning.fields import Findings, one_of, text, texts
 from migration.planning.plan import Confidence, Direction, Left, Plan, SourceSignature
 from migration.planning.plan_file.account import unaccounted_sources, unaccounted_targets
@@ -48,7 +49,6 @@ from migration.planning.plan_file.reading import (
 )
 from migration.planning.plan_file.writing import FORMAT, to_toml
 from migration.planning.signature import apply_as_rules, check_source, signature_digest
-from migration.planning.toml import read_document
 
 __all__ = [
     "apply_as_rules",

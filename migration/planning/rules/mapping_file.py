@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migration.errors import PlanError, Problem
-from migration.planning.toml import read_document
+from migration.planning.document import read_document
 
 
 def read_mapping(content: str, where: str) -> dict[str, str]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from migration.errors import InputError, PlanError, Problem
+from migration.planning.document import read_document
 from migration.planning.fields import Findings, WrongValueError, flag, spec, text, texts, transforms
 from migration.planning.rules.folding import KINDS
 from migration.planning.rules.pattern import Expression, Matcher, Pattern, Wording
 from migration.planning.rules.rule import Rule, Shortcuts
-from migration.planning.toml import read_document
 from migration.planning.transforms import Constant, TransformError, from_table
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from migration.planning.transforms.base import REGISTRY, Transform, TransformErr
 from migration.planning.transforms.chain import apply_step, as_reference, output_of, step_output
 from migration.planning.transforms.constant import Constant
 from migration.planning.transforms.mean import Mean
-from migration.planning.transforms.product import Product
 from migration.planning.transforms.parts import Concat, Slice, Split, Stack, Unstack
+from migration.planning.transforms.product import Product
 from migration.planning.transforms.table import from_table, to_table
 from migration.planning.transforms.values import Add, Cast, Power, Scale, Steps
 

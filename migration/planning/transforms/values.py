@@ -41,7 +41,7 @@ class Cast(Transform):
         known = all(kind is DType.BOOL or is_number(kind) for kind in (spec.dtype, self.dtype))
         if spec.dtype is not self.dtype and not known:
             raise self.fault(f"{spec.dtype} does not become {self.dtype}")
-        if is_complex(spec.dtype) and not is_complex(self.dtype):
+        if is_complex(spec.dtype) and not is_complex(self.dtype) and not self.widened:
             raise self.fault(f"{self.dtype} would lose the imaginary part of {spec.dtype}")
         return TensorSpec(self.dtype, spec.shape)
 
@@ -51,11 +51,20 @@ class Cast(Transform):
         array = arrays[0]
         if array.dtype == self.dtype.numpy:
             return array
+        array = self._real(array)
         self._check_range(array)
         with np.errstate(over="ignore", invalid="ignore"):
             result = _plain(array).astype(self.dtype.numpy)
         self._check_overflow(array, result)
         return result
+
+    def _real(self, array: Array) -> Array:
+        """The array, without the imaginary part that a widening from real numbers gave it."""
+        if array.dtype.kind != "c" or is_complex(self.dtype):
+            return array
+        if array.imag.any():
+            raise self.fault(f"{self.dtype} would lose the imaginary part of the values")
+        return array.real
 
     def _check_range(self, array: Array) -> None:
         if not is_integer(self.dtype) or not array.size or array.dtype == bool:

@@ -78,6 +78,11 @@ def test_without_state_and_in_eager_mode(tmp_path: Path) -> None:
     view = tf.train.Checkpoint(part=variable)
     path = Saver({"old_name": variable}, object_view=view).save(None, str(tmp_path / "m"), write_state=False)
     variable.assign([0.0, 0.0])
+    report = Saver({"old_name": variable}).restore(None, path, partial=True)
+    assert (report.restored, report.unexpected) == (("old_name",), ())
+    with pytest.raises(tf.errors.NotFoundError, match="name- and object-based"):
+        Saver({"nothing": variable}).restore(None, path)
+    variable.assign([0.0, 0.0])
     view.restore(path).assert_consumed()
     assert variable.numpy().tolist() == [1.0, 2.0]
     assert tf.train.load_variable(path, "old_name").tolist() == [1.0, 2.0]

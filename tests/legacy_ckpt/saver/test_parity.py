@@ -10,6 +10,8 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorflow.python.training import saver as saver_module
 
 from .side_by_side import OURS, STOCK, Api, compare, graph_facts
@@ -213,6 +215,12 @@ def _calls(api: Api, folder: Path, call: str) -> Any:
             ).save(sess, path),
             "scoped saver_def": lambda: str(api.Saver(saver_def=_renamed(saver), name="scope").saver_def),
             "from_proto": lambda: api.Saver.from_proto(saver.to_proto()).save(sess, path),
+            "V1, not built": lambda: api.Saver(defer_build=True, write_version=V1).save(sess, path),
+            "V1, session of another graph": lambda: api.Saver(write_version=V1).save(
+                tf1.Session(graph=_some_graph()), path
+            ),
+            "session of another graph": lambda: saver.restore(tf1.Session(graph=_some_graph()), saved),
+            "save in a session of another graph": lambda: saver.save(tf1.Session(graph=_some_graph()), path),
             "restore twice": lambda: (
                 saver.restore(sess, saved),
                 saver.restore(sess, saved),
@@ -224,6 +232,12 @@ def _calls(api: Api, folder: Path, call: str) -> Any:
 def _other_graph(api: Api, variables: list[Any]) -> Any:
     with tf.Graph().as_default():
         return api.Saver([tf1.get_variable("mine", [1]), *variables])
+
+
+def _some_graph() -> Any:
+    with tf.Graph().as_default() as graph:
+        tf1.get_variable("mine", [1])
+    return graph
 
 
 def _renamed(saver: Any) -> Any:
@@ -269,6 +283,10 @@ CALLS = [
     "scoped saver_def",
     "from_proto",
     "restore twice",
+    "session of another graph",
+    "V1, not built",
+    "V1, session of another graph",
+    "save in a session of another graph",
 ]
 
 
@@ -490,3 +508,58 @@ def test_wrapped_function_saves_and_restores(tmp_path: Path) -> None:
 
 def test_the_classes_are_the_same_kind() -> None:
     assert issubclass(OURS.Saver, STOCK.Saver)
+
+
+VARIABLES = st.lists(
+    st.tuples(
+        st.sampled_from(["resource", "ref"]),
+        st.sampled_from([None, 2, 3]),  # partitions
+        st.sampled_from(["", "/cpu:0", "/job:ps/task:1", "/gpu:0"]),
+        st.sampled_from([tf.float32, tf.int64, tf.bfloat16]),
+        st.sampled_from(["", "scope/"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+ARGUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "reshape": st.booleans(),
+        "sharded": st.booleans(),
+        "restore_sequentially": st.booleans(),
+        "write_version": st.sampled_from([V1, V2]),
+        "max_to_keep": st.sampled_from([None, 0, 1, 7]),
+        "name": st.sampled_from([None, "mine", "a/b"]),
+        "filename": st.sampled_from([None, "file"]),
+        "builder": st.sampled_from([None, "base"]),
+        "pad_step_number": st.booleans(),
+    },
+)
+
+
+@settings(max_examples=40)
+@given(VARIABLES, ARGUMENTS)
+def test_a_graph_gets_exactly_the_stock_ops(variables: list[Any], arguments: dict[str, Any]) -> None:
+    """Whatever the variables and the arguments; and again when a second Saver is built."""
+
+    def build(api: Api) -> Any:
+        with tf.Graph().as_default() as graph:
+            for number, (kind, parts, device, dtype, scope) in enumerate(variables):
+                with tf1.device(device):
+                    tf1.get_variable(
+                        f"{scope}v{number}",
+                        [6, 2],
+                        dtype,
+                        initializer=tf1.zeros_initializer(),
+                        partitioner=tf1.fixed_size_partitioner(parts) if parts else None,
+                        use_resource=kind == "resource",
+                    )
+            taken = dict(arguments)
+            if taken.get("builder"):
+                taken["builder"] = saver_module.BaseSaverBuilder(taken.get("write_version", V2))
+            saver = api.Saver(**taken)
+            tf1.add_to_collection(tf1.GraphKeys.SAVERS, saver)
+            second = api.Saver(tf1.global_variables()[:1])
+            return graph_facts(graph), str(saver.saver_def), str(second.to_proto())
+
+    assert build(OURS) == build(STOCK)

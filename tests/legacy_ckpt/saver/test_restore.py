@@ -104,6 +104,16 @@ def test_an_object_based_file_is_called_by_its_name(objects: str) -> None:
     assert "save_counter" not in text
 
 
+def test_a_v1_file_is_called_so(tmp_path: Path) -> None:
+    variable, other = tf.Variable([1.0], name="v"), tf.Variable([1.0], name="w")
+    path = Saver([variable], write_version=tf1.train.SaverDef.V1).save(None, str(tmp_path / "m"))
+    text = str(failure(path, {"w": [1]}))
+    assert 'Tensor name "w" not found in checkpoint files' in text
+    assert "name-based, V1" in text
+    with pytest.raises(tf.errors.NotFoundError, match='Tensor name "w" not found in checkpoint files'):
+        STOCK.Saver([other]).restore(None, path)
+
+
 def test_long_lists_are_cut(tmp_path: Path) -> None:
     variables = {f"v{i:03}": tf.Variable(0.0) for i in range(100)}
     path = Saver(variables).save(None, str(tmp_path / "m"))
@@ -238,6 +248,20 @@ def test_renamed_variables(rename: Any, style: str, request: pytest.FixtureReque
     assert values["model/b"].tolist() == [1, 2, 3]
     assert values["model/w"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert values["step"] == 9
+
+
+def test_keys_that_may_not_be_fed_are_read_aside(named: str) -> None:
+    """Whoever asks for the constant value of a tensor keeps it from being fed from then on."""
+    with tf.Graph().as_default() as graph, tf1.Session() as sess:
+        b = tf1.get_variable("model/b", [3])
+        parts = tf1.get_variable("model/w", [2, 3], partitioner=tf1.fixed_size_partitioner(2))
+        saver = Saver()
+        for op in graph.get_operations():
+            if op.type == "RestoreV2":
+                graph.prevent_feeding(op.inputs[1])
+        saver.restore(sess, named, rename="net/{rest:path} -> model/{rest}")
+        assert sess.run(b).tolist() == [1, 2, 3]
+        assert np.concatenate(sess.run(list(parts))).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_renamed_variable_in_eager_mode(named: str) -> None:
@@ -429,6 +453,15 @@ def test_misuse_is_told(kind: str, tmp_path: Path) -> None:
     error, text = MISUSES[kind]
     with pytest.raises(error, match=text):
         misuse(kind, tmp_path)
+
+
+def test_a_prefix_without_a_name_is_warned_of(tmp_path: Path) -> None:
+    variable = tf.Variable([1.0], name="v")
+    with pytest.warns(UserWarning, match="is a directory: the files in it get no name"):
+        path = Saver([variable]).save(None, f"{tmp_path}/")
+    variable.assign([0.0])
+    Saver([variable]).restore(None, path)
+    assert variable.numpy().tolist() == [1.0]
 
 
 def test_another_models_checkpoint_is_told_apart(named: str) -> None:

@@ -123,7 +123,7 @@ def test_a_slot_of_the_buffer_takes_the_mean_of_two_equal_biases() -> None:
         meta=meta("lstm", 1, "unidirectional"),
     )
     bias = next(one for one in view.candidates if one.name.endswith("/bias"))
-    names = [transform.name for transform in bias.sources[0].transforms]
+    names = [transform.name for transform in bias.transforms]
     assert names[-2:] == ["mean", "scale"]
-    assert isinstance(bias.sources[0].transforms[-2], Mean)
+    assert isinstance(bias.transforms[-2], Mean)
     assert any("half as far" in note for note in view.notes)

@@ -68,7 +68,7 @@ def test_forget_bias_of_zero_leaves_no_step() -> None:
     shapes = {"lstm_cell/kernel": (8, 20), "lstm_cell/bias": (20,)}
     view = view_of(shapes, layer("l", "LSTM", 3, 5), options=Options(forget_bias=0.0))
     bias = next(one for one in view.candidates if one.name == "lstm_cell/bias")
-    assert not any(isinstance(transform, Add) for transform in bias.sources[0].transforms)
+    assert not any(isinstance(transform, Add) for transform in bias.transforms)
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -170,9 +170,9 @@ def test_a_slot_takes_the_gates_order_and_not_the_forget_bias() -> None:
     parts = {one.name.rpartition("/")[2]: one for one in stored({"c/kernel": (8, 20), "c/bias": (20,)})}
     bias = fused_lstm("c", parts, 3, 5, 1.0, "a test")["bias"]
     moment = rng().normal(size=20).astype(np.float32)
-    own = tuple(one for one in bias.sources[0].transforms if not isinstance(one, Add))
-    assert own != bias.sources[0].transforms
-    slot = Step(target="m", spec=bias.spec, sources=(Source(key="c/bias/Adam", transforms=own),))
+    own = tuple(one for one in bias.transforms if not isinstance(one, Add))
+    assert own != bias.transforms
+    slot = Step(target="m", spec=bias.spec, sources=(Source(key="c/bias/Adam"),), transforms=own)
     i, j, f, o = np.split(moment, 4)
     np.testing.assert_array_equal(apply_step(slot, [moment]), np.concatenate([i, f, j, o]))
     weight = computed(bias, {"c/bias": moment})

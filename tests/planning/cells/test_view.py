@@ -339,7 +339,7 @@ def test_where_the_forget_bias_is_from(nodes, flag: float | None, value: float, 
     told = [note for note in view.notes if note.startswith(f"forget_bias {value:g} ({origin}")]
     assert len(told) == 1
     bias = next(one for one in view.candidates if one.name.endswith("/bias"))
-    added = [one.value for one in bias.sources[0].transforms if one.name == "add"]
+    added = [one.value for one in bias.transforms if one.name == "add"]
     assert added == ([value] if value else [])
     assert any("is not used" in note for note in view.notes) == (flag not in (None, value))
 

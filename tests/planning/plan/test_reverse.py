@@ -112,12 +112,16 @@ def test_slices_that_leave_a_gap_are_not(missing: int) -> None:
 
 def test_split_in_two_directions_is_joined_along_one_or_told() -> None:
     nested = [
-        one(f"q{i}{j}", floats(2, 2), "w", Split(0, (2, 2), i), Split(1, (2, 2), j)) for i in (0, 1) for j in (0, 1)
+        one(f"q{i}{j}", floats(2, 2), "w", Split(0, (2, 2), i), Split(1, (2, 2), j))
+        for i in (0, 1)
+        for j in (0, 1)
     ]
     back = plan_of({"w": floats(4, 4)}, *nested).reverse()
     assert [left.key for left in back.unfilled] == ["w"]  # it would take a concat of concats
     rows = [
-        one(f"r{i}{j}", floats(1, 4), "w", Split(0, (2, 2), i), Split(0, (1, 1), j)) for i in (0, 1) for j in (0, 1)
+        one(f"r{i}{j}", floats(1, 4), "w", Split(0, (2, 2), i), Split(0, (1, 1), j))
+        for i in (0, 1)
+        for j in (0, 1)
     ]
     (step,) = plan_of({"w": floats(4, 4)}, *rows).reverse().steps
     assert step.transforms == (Concat(0, (1, 1, 1, 1)),)
@@ -267,7 +271,9 @@ def test_confidence_is_that_of_the_least_sure_step() -> None:
 
 
 def test_a_step_that_does_not_fit_its_own_source_gives_nothing_back() -> None:
-    back = plan_of({"w": floats(2)}, one("t", floats(3), "w", Transpose((1, 0))), one("u", floats(2), "gone")).reverse()
+    back = plan_of(
+        {"w": floats(2)}, one("t", floats(3), "w", Transpose((1, 0))), one("u", floats(2), "gone")
+    ).reverse()
     assert back.steps == ()
     assert [left.key for left in back.unfilled] == ["w"]
 
@@ -275,7 +281,10 @@ def test_a_step_that_does_not_fit_its_own_source_gives_nothing_back() -> None:
 def test_stacked_layers_come_apart_and_together() -> None:
     specs = {f"layer_{n}/w": floats(2, 3) for n in range(3)}
     step = Step(
-        target="stack", spec=floats(3, 2, 3), sources=tuple(Source(key=key) for key in specs), transforms=(Stack(0),)
+        target="stack",
+        spec=floats(3, 2, 3),
+        sources=tuple(Source(key=key) for key in specs),
+        transforms=(Stack(0),),
     )
     plan = plan_of(specs, step)
     assert [step.transforms for step in plan.reverse().steps] == [(Unstack(0, n, 3),) for n in range(3)]

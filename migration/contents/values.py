@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration.streams import blocks, open_stream
+from migration.contents.streams import blocks, open_stream
 from migration.tensors import DType
 
 if TYPE_CHECKING:

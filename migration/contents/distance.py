@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration.streams import pairs
-from migration.values import plain, widened
+from migration.contents.streams import pairs
+from migration.contents.values import plain, widened
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from migration.streams import TensorStream
+    from migration.contents.streams import TensorStream
     from migration.tensors import DType
 
 

@@ -1,0 +1,10 @@
+"""Live TensorFlow 2 objects and name-based checkpoints: restore into them, save from them, see their graph."""
+
+from __future__ import annotations
+
+from legacy_ckpt.objects.building import NotBuiltError
+from legacy_ckpt.objects.live import template
+from legacy_ckpt.objects.report import ObjectReport
+from legacy_ckpt.objects.restoring import restore
+
+__all__ = ["NotBuiltError", "ObjectReport", "restore", "template"]

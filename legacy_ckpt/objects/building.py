@@ -1,0 +1,74 @@
+"""Refuses models that are not built yet: what does not exist cannot be restored, only later and in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tensorflow.python.checkpoint import graph_view
+
+from migration.errors import InputError, Problem, ProblemsError
+
+
+_NOT_BUILT = "not built yet, so there is nothing to restore into:"
+
+
+class NotBuiltError(InputError, ProblemsError):
+    """Models, layers or optimizers that have no variables yet. `problems` names each and says how to build it."""
+
+
+def refuse_unbuilt(target: Any, optimizers: bool = True) -> None:
+    """Raises NotBuiltError where a model or layer under `target`, or an optimizer, has no variables yet."""
+    problems = list(_problems(target, optimizers))
+    if problems:
+        raise NotBuiltError(_NOT_BUILT, problems)
+
+
+def _problems(target: Any, optimizers: bool) -> Iterator[Problem]:
+    told_below: set[int] = set()
+    for item in _objects(target):
+        if _is_built(item) or id(item) in told_below:
+            continue
+        if _is_optimizer(item):
+            if optimizers or item is target:
+                message = "call optimizer.build(model.trainable_variables), once the model is built"
+                yield Problem(kind="optimizer", where=_name(item), message=message)
+        elif _is_layer(item):
+            told_below.update(id(part) for part in _objects(item))
+            yield _model_problem(_name(item))
+
+
+def _model_problem(name: str) -> Problem:
+    return Problem(
+        kind="model", where=name, message="call model.build(input_shape), or the model once on a batch"
+    )
+
+
+def _objects(target: Any) -> list[Any]:
+    if isinstance(target, dict):
+        return [each for value in target.values() for each in _objects(value)]
+    if isinstance(target, (list, tuple)):
+        return [each for value in target for each in _objects(value)]
+    try:
+        found: list[Any] = graph_view.ObjectGraphView(target).breadth_first_traversal()[0]
+    except ValueError as error:  # tf_keras lists no parts of a model without weights
+        if "have not yet been created" not in str(error):
+            raise
+        raise NotBuiltError(_NOT_BUILT, [_model_problem(str(error).split(".")[0])]) from None
+    return found
+
+
+def _is_built(item: Any) -> bool:
+    return getattr(item, "built", getattr(item, "_built", True)) is not False
+
+
+def _is_optimizer(item: Any) -> bool:
+    return hasattr(type(item), "apply_gradients")
+
+
+def _is_layer(item: Any) -> bool:
+    return hasattr(type(item), "trainable_variables") and hasattr(type(item), "call")
+
+
+def _name(item: Any) -> str:
+    return f"{type(item).__name__} {getattr(item, 'name', '')!r}"

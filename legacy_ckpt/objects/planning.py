@@ -1,0 +1,162 @@
+"""The plan of a restore into live objects, and whether it fits them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from legacy_ckpt.objects.building import NotBuiltError, refuse_unbuilt
+from legacy_ckpt.objects.live import LiveCheckpoint, live
+from migration.checkpoint import Checkpoint, Style
+from migration.errors import InputError, PlanError, Problem, UnmappedError
+from migration.planning.forward import state_of
+from migration.planning.options import Options
+from migration.planning.plan import Confidence, Left, Plan, Source, Step
+from migration.planning.plan_file import check_source, read_plan
+from migration.planning.planner import make_plan
+from migration.planning.renaming import signature_of
+from migration.planning.rules import Rules
+from migration.planning.savecounter import SAVE_COUNTER_KEY
+from migration.planning.targets import Target, Template
+
+PlanLike = Plan | str | os.PathLike[str] | None
+RulesLike = Any  # what Rules.of takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is restored: `plan` says from what, `live` where to."""
+
+    source: Checkpoint
+    live: LiveCheckpoint
+    plan: Plan
+
+
+def task_for(
+    target: Any,
+    source: Checkpoint,
+    plan: PlanLike,
+    rules: RulesLike,
+    mapping: Mapping[str, str] | None,
+    options: Options | None,
+) -> Task:
+    """The task of a restore, checked on both sides as far as no tensor is read.
+
+    Raises NotBuiltError, InputError, or PlanError where the plan was made for another source or target.
+    """
+    refuse_unbuilt(target, optimizers=_needs_optimizer(source, options))
+    objects = live(target)
+    template = Template(checkpoint=objects, graph=objects.graph)
+    if plan is not None:
+        if rules is not None or mapping or options is not None:
+            raise InputError("a plan says all that rules, mapping and options could: give one or the other")
+        made = plan if isinstance(plan, Plan) else read_plan(plan)
+        check_source(made, source.specs)
+    elif source.style is Style.OBJECT and rules is None and not mapping:
+        made = by_graph(source, template)
+    else:
+        made = make_plan(
+            source,
+            template,
+            rules=None if rules is None else Rules.of(rules),
+            mapping=mapping,
+            options=options,
+        )
+    _check_target(made, objects)
+    return Task(source=source, live=objects, plan=made)
+
+
+def _needs_optimizer(source: Checkpoint, options: Options | None) -> bool:
+    """Whether the checkpoint has a state that an optimizer without slots would lose."""
+    if options is not None and options.optimizer == "drop":
+        return False
+    if source.style is Style.OBJECT:
+        return any(node.slots for node in source.graph.nodes) if source.graph is not None else False
+    return any(optimizer.slots for optimizer in state_of(source).optimizers)
+
+
+def _check_target(plan: Plan, objects: LiveCheckpoint) -> None:
+    if plan.to != "object":
+        raise InputError(f"the plan leads to {plan.to}s, not to objects: make one with to='object'")
+    problems = list(_misfits(plan, objects))
+    if problems:
+        raise PlanError(f"the plan was made for other objects than {objects.prefix}", problems)
+
+
+def _misfits(plan: Plan, objects: LiveCheckpoint) -> Iterator[Problem]:
+    for step in plan.steps:
+        if step.target == SAVE_COUNTER_KEY and step.target not in objects.specs:
+            continue
+        spec = objects.specs.get(step.target)
+        if spec is None:
+            message = "the objects have no such key: make the plan with the same objects under the same names"
+            yield Problem(kind="target", where=step.target, message=message)
+        elif spec != step.spec:
+            message = f"the plan makes {step.spec}, the object is {spec}: the model differs from the plan's"
+            yield Problem(kind="target", where=step.target, message=message)
+
+
+def check_decided(plan: Plan, partial: bool) -> None:
+    """Raises UnmappedError with every undecided step and, unless `partial`, every tensor without a source."""
+    undecided = [step for step in plan.steps if step.confidence is Confidence.UNDECIDED]
+    problems = [
+        Problem(kind="undecided", where=step.target, message=f"{step.reason}: {', '.join(step.candidates)}")
+        for step in undecided
+    ]
+    if not partial:
+        problems += [_missing(left) for left in plan.unfilled]
+    if problems:
+        raise UnmappedError(
+            f"{len(undecided)} undecided, {len(plan.unfilled)} tensors of the objects that the checkpoint has "
+            f"nothing for, {len(plan.unused)} keys unread; nothing was changed. Rules or a mapping decide, "
+            "partial=True restores the rest",
+            problems + [_unread(left) for left in plan.unused],
+        )
+
+
+def _missing(left: Left) -> Problem:
+    near = f" (nearest: {', '.join(left.nearest)})" if left.nearest else ""
+    reason = left.reason or "the checkpoint has nothing for it"
+    return Problem(kind="missing", where=" = ".join([left.key, *left.paths[:1]]), message=f"{left.spec}: {reason}{near}")
+
+
+def _unread(left: Left) -> Problem:
+    return Problem(kind="unread", where=left.key, message=f"{left.spec}: nothing takes it")
+
+
+def by_graph(source: Checkpoint, template: Template) -> Plan:
+    """The plan from one object graph to another: by any path that both have, by the key for slots."""
+    places = _by_place(Template(checkpoint=source, graph=source.graph).targets) if source.graph else {}
+    steps, unfilled = [], []
+    for target in template.targets:
+        found = next((places[place] for place in _places_of(target) if place in places), None)
+        if found is None or found.spec != target.spec:
+            reason = "" if found is None else f"the checkpoint has {found.spec} there"
+            unfilled.append(
+                Left(key=target.key, spec=target.spec, reason=reason, paths=target.paths, full_name=target.full_name)
+            )
+            continue
+        step = Step(target=target.key, spec=target.spec, sources=(Source(key=found.key),), origin="path")
+        steps.append(replace(step, paths=target.paths, full_name=target.full_name))
+    used = {taken.key for step in steps for taken in step.sources}
+    return Plan(
+        to="object",
+        source=signature_of(source),
+        steps=tuple(steps),
+        unused=tuple(Left(key=key, spec=spec) for key, spec in source.specs.items() if key not in used),
+        unfilled=tuple(unfilled),
+        graph=template.graph,
+    )
+
+
+def _by_place(targets: tuple[Target, ...]) -> dict[str, Target]:
+    return {place: target for target in reversed(targets) for place in reversed(_places_of(target))}
+
+
+def _places_of(target: Target) -> tuple[str, ...]:
+    return (target.key, *(f"{path}\0{target.attribute}" for path in target.paths))
+
+
+__all__ = ["NotBuiltError", "Task", "by_graph", "check_decided", "task_for"]
