@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ class ReadState:
         state = self.state
         paths = [*state.all_model_checkpoint_paths, state.model_checkpoint_path]
         return tuple(dict.fromkeys(path for path in paths if path))
+
+    def without_index(self, recorded: str) -> str | None:
+        """The prefix that the path means, where its index is gone and its shards are there; None elsewhere."""
+        if self.found[recorded] is not None:
+            return None
+        places = parts_of_state_path(self.directory, recorded)
+        return next((path for path in places if glob.glob(f"{glob.escape(path)}.data-?????-of-?????")), None)
 
     def is_true(self, recorded: str) -> bool:
         """Whether the path, as it stands there, leads to a checkpoint."""

@@ -1,78 +1,78 @@
 """Tensors of a checkpoint into live variables: all of it verified first, then moved, with little memory.
 
 Everything that can go wrong is looked for in a first pass, which reads and computes but changes nothing.
-The second pass reads each tensor once more and hands its memory to the variable: so no more than a few
-tensors are in memory beside the variables' own, where reading all of them first would need as much again.
+The second pass restores a few tensors at a time: the memory of the values they replace serves for the next
+ones, where a restore of all at once would need as much again, and the time to map it.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import context
-from tensorflow.python.framework import ops
 
 from legacy_ckpt.objects.live import LiveCheckpoint, Place
 from migration.checkpoint import Checkpoint
+from migration.contents.streams import blocks, open_stream
 from migration.convert.outputs import computed_array
 from migration.errors import FormatError
-from migration.formats.tensor_bundle import BundleEntry, check_tensor
 from migration.planning.plan import Source, Step
-from migration.contents.streams import blocks, open_stream
-from migration.tensors import DType, TensorSpec
+from migration.tensors import TensorSpec
 
-_ALIGNMENT = 64  # bytes; TensorFlow copies an array that is not aligned to this
-_AHEAD = 2  # tensors that are read while others are assigned
+_BATCH = 32 << 20  # bytes restored by one op: few enough to be small beside a model that is worth the care
+_BLOCK = 1 << 20  # bytes checked at a time: they stay in a processor's cache
 _WORKERS = min(2, os.cpu_count() or 1)
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor that lies in a shard as the variable wants it."""
+    """A tensor that the checkpoint holds as the variable wants it."""
 
     step: Step
     key: str
-    entry: BundleEntry
+    place: tuple[int, int]  # shard and offset, to read in order
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A tensor that was computed, or that is small or in parts, with its value."""
+    """A tensor that had to be computed."""
 
     step: Step
-    array: Array
+    array: np.ndarray[Any, np.dtype[Any]]
 
 
-Value = Stored | Made
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a restore is going to assign."""
+
+    stored: tuple[Stored, ...]
+    made: tuple[Made, ...]
 
 
-def verified(steps: Iterable[Step], source: Checkpoint, objects: LiveCheckpoint) -> list[Value]:
-    """The values of all steps, in the order of the source's bytes: computed, or checked where they lie.
+def verified(steps: Iterable[Step], source: Checkpoint, objects: LiveCheckpoint) -> Values:
+    """The values of all steps: those to compute are computed, those that lie ready are checked where they lie.
 
     Raises FormatError for missing or damaged bytes, TransformError for a value that cannot be computed.
     """
     source.check_shards()
-    plain: list[Value] = []
-    made: list[Value] = []
+    stored, made = [], []
     for step in steps:
-        stored = _stored(step, source)
-        if stored is None:
-            made.append(Made(step, computed_array(step, [_side(each, source, objects).read(each.key) for each in step.sources])))
+        plain = _stored(step, source)
+        if plain is None:
+            arrays = [_side(taken, source, objects).read(taken.key) for taken in step.sources]
+            made.append(Made(step, computed_array(step, arrays)))
         else:
-            plain.append(stored)
-    plain.sort(key=lambda each: (each.entry.shard, each.entry.offset) if isinstance(each, Stored) else (0, 0))
+            stored.append(plain)
+    stored.sort(key=lambda each: each.place)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for _ in pool.map(lambda key: _check(source, key), {each.key: None for each in plain if isinstance(each, Stored)}):
+        for _ in pool.map(lambda key: _check(source, key), dict.fromkeys(each.key for each in stored)):
             pass
-    return [*plain, *made]
+    return Values(tuple(stored), tuple(made))
 
 
 def _side(taken: Source, source: Checkpoint, objects: LiveCheckpoint) -> Checkpoint:
@@ -83,39 +83,32 @@ def _stored(step: Step, source: Checkpoint) -> Stored | None:
     if len(step.sources) != 1 or step.transforms or step.sources[0].transforms or step.sources[0].template:
         return None
     key = step.sources[0].key
-    if source.format != "V2" or key in source.partitions or step.spec.dtype.itemsize is None:
+    if source.spec(key) != step.spec:
         return None
-    ((extent, entry),) = source.placed(key)
-    return Stored(step, key, entry) if extent is None and entry.spec == step.spec else None
+    if source.format == "V1":
+        return Stored(step, key, (0, 0))
+    entry = source.placed(key)[0][1]
+    return Stored(step, key, (entry.shard, entry.offset))
 
 
 def _check(source: Checkpoint, key: str) -> None:
-    for _ in blocks(open_stream(source, key), 1 << 20):
+    for _ in blocks(open_stream(source, key), _BLOCK):
         pass
 
 
-def assign(values: Iterable[Value], source: Checkpoint, places: Mapping[str, Place]) -> None:
+def assign(values: Values, source: Checkpoint, places: Mapping[str, Place]) -> None:
     """Give each holder its tensors; one that has several gets them together.
 
     Raises FormatError where the checkpoint changed since it was verified: then some hold new values.
     """
     waiting: dict[int, dict[str, Any]] = {}
     wanted = _attributes(places)
-    done = 0
-    try:
-        for value, tensor in _tensors(values, source):
-            place = places[value.step.target]
-            collected = waiting.setdefault(id(place.holder), {})
-            collected[place.local_name] = tensor
-            del tensor
-            if len(collected) == wanted[id(place.holder)]:
-                place.holder._restore_from_tensors(waiting.pop(id(place.holder)))
-                done += 1
-    except FormatError as error:
-        raise FormatError(
-            f"the checkpoint changed while it was read: {done} objects hold its values, the others do not: "
-            f"restore again ({error})"
-        ) from None
+    for step, tensor in _tensors(values, source):
+        place = places[step.target]
+        collected = waiting.setdefault(id(place.holder), {})
+        collected[place.local_name] = tensor
+        if len(collected) == wanted[id(place.holder)]:
+            place.holder._restore_from_tensors(waiting.pop(id(place.holder)))
 
 
 def _attributes(places: Mapping[str, Place]) -> dict[int, int]:
@@ -126,43 +119,48 @@ def _attributes(places: Mapping[str, Place]) -> dict[int, int]:
     return found
 
 
-def _tensors(values: Iterable[Value], source: Checkpoint) -> Iterator[tuple[Value, Any]]:
-    """Each value as a tensor, read a little ahead by other threads, made here: devices are per thread."""
-    values = deque(values)
-    ahead: deque[tuple[Value, Future[Array]]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        while values or ahead:
-            while values and len(ahead) < _AHEAD:
-                value = values.popleft()
-                ahead.append((value, pool.submit(_array, value, source)))
-            value, reading = ahead.popleft()
-            tensor = _tensor(reading.result(), value.step.spec)
-            del reading
-            yield value, tensor
-            del tensor
+def _tensors(values: Values, source: Checkpoint) -> Iterator[tuple[Step, Any]]:
+    for made in values.made:
+        yield made.step, _tensor(made.array, made.step.spec)
+    for batch in _batches(values.stored):
+        tensors = _restored(batch, source)
+        for each in batch:
+            yield each.step, tensors.pop(0)  # the variable's alone, so that its old value goes at once
 
 
-def _array(value: Value, source: Checkpoint) -> Array:
-    if isinstance(value, Made):
-        return value.array
-    entry = value.entry
-    raw = _aligned(entry.size)
-    source.shard_file(entry.shard).read_into(entry.offset, memoryview(raw))
-    check_tensor(entry, memoryview(raw), f"tensor {value.key!r} of {source.prefix}")
-    return raw.view(entry.spec.dtype.numpy).reshape(entry.spec.shape)
+def _batches(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
+    batch: list[Stored] = []
+    size = 0
+    for each in stored:
+        nbytes = each.step.spec.nbytes or 0
+        if batch and size + nbytes > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += nbytes
+    if batch:
+        yield batch
 
 
-def _aligned(size: int) -> Array:
-    """Memory that TensorFlow takes over as it is."""
-    raw = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + size]
+def _restored(batch: Sequence[Stored], source: Checkpoint) -> list[Any]:
+    try:
+        with tf.device("/cpu:0"):
+            return list(
+                tf.raw_ops.RestoreV2(
+                    prefix=source.prefix,
+                    tensor_names=[each.key for each in batch],
+                    shape_and_slices=[""] * len(batch),
+                    dtypes=[tf.as_dtype(each.step.spec.dtype.value) for each in batch],
+                )
+            )
+    except tf.errors.OpError as error:
+        raise FormatError(
+            f"{source.prefix} changed while it was restored: some objects hold its values, others their own "
+            f"still: restore again ({error.message})"
+        ) from None
 
 
-def _tensor(array: Array, spec: TensorSpec) -> Any:
+def _tensor(array: np.ndarray[Any, np.dtype[Any]], spec: TensorSpec) -> Any:
     wanted = tf.as_dtype(spec.dtype.value)
-    if spec.dtype is DType.STRING:
-        return tf.constant(array, tf.string)
-    # tf.convert_to_tensor would copy the array first, in case that its owner changes it: nobody owns this one
-    tensor = ops.EagerTensor(array, context.context().device_name, None)
+    tensor = tf.constant(array)
     return tensor if tensor.dtype == wanted else tf.bitcast(tensor, wanted)

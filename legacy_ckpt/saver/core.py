@@ -204,8 +204,8 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
 
     @contextlib.contextmanager
     def _mode_of(self, sess: Any) -> Iterator[None]:
-        """Graph mode for a session that runs this Saver's graph, whatever the context is."""
-        if tf.executing_eagerly() and self._born_in_graph and is_session(sess):
+        """The session's graph, and so graph mode, for a Saver of a graph, whatever the context is."""
+        if self._born_in_graph and is_session(sess):
             with sess.graph.as_default():
                 yield
         else:

@@ -173,8 +173,7 @@ def _all_outputs(
     yield from outputs_of(plan.steps, side_of)
     graph = plan.graph
     if keep_names:
-        taken = {step.target for step in plan.steps}
-        yield from kept_names(source, taken)
+        yield from kept_names(source, plan.steps)
         graph = graph or source.graph
     if graph is not None:
         yield scalar_string(GRAPH_KEY, graph.to_bytes())

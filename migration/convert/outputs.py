@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migration.convert.pieces import Computed, Output, Piece, Ready, Stored
-from migration.errors import FormatError
+from migration.errors import FormatError, PlanError, Problem
 from migration.formats.coding import masked_crc32c
 from migration.formats.tensor_bundle import BundleEntry, TensorSlice, check_tensor, encode_tensor
 from migration.planning.plan import Source, Step
@@ -27,8 +27,19 @@ def outputs_of(steps: Iterable[Step], side_of: SideOf) -> Iterator[Output]:
         yield _plain(step, side_of) or _referring(step, side_of) or _made(step, side_of)
 
 
-def kept_names(source: Checkpoint, taken: set[str]) -> Iterator[Output]:
-    """An entry under its old key for every tensor of the source whose key is not taken."""
+def kept_names(source: Checkpoint, steps: Sequence[Step]) -> Iterator[Output]:
+    """An entry under its old key for every tensor of the source that no step leaves under it.
+
+    Raises PlanError where another tensor takes the key, so that the old name could not stay.
+    """
+    taken = {step.target: step for step in steps}
+    lost = [
+        Problem(kind="collision", where=key, message=f"the result's own {taken[key].spec} has this key")
+        for key in source.specs
+        if key in taken and not (taken[key].is_plain and taken[key].sources[0].key == key)
+    ]
+    if lost:
+        raise PlanError(f"{source.prefix}: not every old name can stay: migrate without --keep_names", lost)
     for key, spec in source.specs.items():
         if key not in taken:
             step = Step(target=key, spec=spec, sources=(Source(key=key),))

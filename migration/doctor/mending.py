@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 
 from migration.doctor.findings import Diagnosis
@@ -36,7 +37,7 @@ def _rewrite(file: str) -> str:
 
 
 def true_state(read: ReadState) -> CheckpointState:
-    """The state with relative paths to what is there, in its order; what is not there is left out."""
+    """The state with relative paths to what is there, in its order; what is wholly gone is left out."""
     state = read.state
     times = state.all_model_checkpoint_timestamps
     dated = (
@@ -44,10 +45,11 @@ def true_state(read: ReadState) -> CheckpointState:
         if len(times) == len(state.all_model_checkpoint_paths)
         else {}
     )
-    kept = {found: dated.get(path) for path in read.recorded if (found := read.found[path]) is not None}
+    there = {path: read.found[path] or read.without_index(path) for path in read.recorded}
+    kept = {place: dated.get(path) for path, place in there.items() if place is not None}
     if not kept:
         return state_of_directory(read.directory)
-    latest = read.found.get(state.model_checkpoint_path) or list(kept)[-1]
+    latest = there.get(state.model_checkpoint_path) or list(kept)[-1]
     return CheckpointState(
         model_checkpoint_path=_relative(read.directory, latest),
         all_model_checkpoint_paths=tuple(_relative(read.directory, path) for path in kept),
@@ -73,7 +75,8 @@ def _relative(directory: str, prefix: str) -> str:
 
 
 def _written(prefix: str) -> float:
-    return os.path.getmtime(locate(prefix).files[0])
+    shards = sorted(glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????"))
+    return os.path.getmtime(shards[0] if shards else locate(prefix).files[0])
 
 
 def _free_name(file: str) -> str:

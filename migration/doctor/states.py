@@ -15,7 +15,7 @@ def examine_state(file: str) -> tuple[ReadState | None, list[Finding]]:
     """The state file as far as it can be read, and what is wrong with it."""
     foreign = foreign_finding(file)
     if foreign is not None:
-        return None, [_unreadable(file, foreign.cause, foreign.mend)]
+        return None, [_unreadable(file, foreign.cause, _fix(file) if foreign.kind == "empty-file" else foreign.mend)]
     try:
         read = read_state(file)
     except MigrationError as error:
@@ -40,7 +40,8 @@ def _stale(read: ReadState) -> list[Finding]:
 
 
 def _absent(read: ReadState) -> list[Finding]:
-    gone = [path for path in read.recorded if read.found[path] is None]
+    lost = [path for path in read.recorded if read.found[path] is None]
+    gone = [path for path in lost if read.without_index(path) is None]  # the others can be brought back
     if not gone:
         return []
     latest = read.state.model_checkpoint_path

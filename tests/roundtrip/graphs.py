@@ -169,7 +169,7 @@ ODD_NAMES = (
     "trailing/",
     "doubled//slash",
     "save_counter",
-    "save_counter/.ATTRIBUTES/VARIABLE_VALUE",
+    "save_counter/of/a/game",
     "averages/w",
     "optimizer/w",
     "with space",

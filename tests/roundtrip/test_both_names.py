@@ -1,4 +1,4 @@
-"""With the old names kept, one file serves Saver.restore and tf.train.Checkpoint.restore, on the same bytes."""
+"""With the old names kept, one file serves a Saver and a tf.train.Checkpoint, on the same bytes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from migration import Checkpoint, Style, execute, make_plan
+from migration import Checkpoint, PlanError, Style, execute, make_plan
 from tests.roundtrip.conftest import Saved
 from tests.roundtrip.graphs import CASES
 from tests.roundtrip.models import INPUTS, keras_3, module_without_template
-from tests.roundtrip.oracle import same
+from tests.roundtrip.oracle import same, tensors
 
 Fixture = Callable[[str], Saved]
 
@@ -52,8 +52,9 @@ def test_both_keys_lie_on_the_same_bytes(saved: Fixture, name: str, tmp_path: pa
     for step in plan.steps:
         for taken in step.sources:
             assert both.ranges(step.target) == both.ranges(taken.key)
-    stored = {(each.path, each.offset): each.size for key in both.all_specs for each in both.ranges(key)}
-    assert sum(stored.values()) == sum(os.path.getsize(path) for path in {path for path, _ in stored})
+    stored = {(each.path, each.offset, each.size) for key in both.all_specs for each in both.ranges(key)}
+    files = {path for path, _, _ in stored}
+    assert sum(size for _, _, size in stored) == sum(map(os.path.getsize, files))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.is_v1])
@@ -70,3 +71,18 @@ def test_the_latest_checkpoint_is_found_by_its_name(saved: Fixture, tmp_path: pa
     tf.train.Checkpoint().restore(both.prefix).assert_existing_objects_matched()
     tf.compat.v1.train.update_checkpoint_state(str(tmp_path), both.prefix)
     assert tf.train.latest_checkpoint(str(tmp_path)) == both.prefix
+
+
+def test_a_name_that_is_the_key_of_another_tensor_cannot_stay(tmp_path: pathlib.Path) -> None:
+    key = "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "odd"), tensor_names=[key], shape_and_slices=[""], tensors=[tf.constant(1.0)]
+    )
+    source = Checkpoint.open(tmp_path / "odd")
+    with pytest.raises(PlanError, match="save_counter"):
+        execute(make_plan(source), source, tmp_path / "both", keep_names=True)
+    assert not list(tmp_path.glob("both*"))
+    execute(make_plan(source), source, tmp_path / "there")
+    there = Checkpoint.open(tmp_path / "there")
+    execute(make_plan(there, to="name"), there, tmp_path / "back", manifest=False)
+    assert {name: float(array) for name, array in tensors(tmp_path / "back").items()} == {key: 1.0}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import tensorflow as tf
 
-from migration import Checkpoint, Style, UnmappedError, execute, make_plan
+from migration import Checkpoint, PlanError, Style, execute, make_plan
 from tests.roundtrip.conftest import Saved
 from tests.roundtrip.graphs import CASES
 from tests.roundtrip.oracle import same, tensors, unequal
@@ -42,7 +42,7 @@ def test_by_full_names(saved: Fixture, name: str, tmp_path: pathlib.Path) -> Non
         assert back.partitions == Checkpoint.open(before.prefix).partitions
 
 
-@pytest.mark.parametrize("name", ["classifier", "resource variables", "sharded"])
+@pytest.mark.parametrize("name", ["classifier", "sharded"])
 def test_by_a_name_based_template(saved: Fixture, name: str, tmp_path: pathlib.Path) -> None:
     before = saved(name)
     there = without_manifest(before, tmp_path / "there")
@@ -83,9 +83,8 @@ def test_new_code_goes_back_by_full_names(tmp_path: pathlib.Path) -> None:
 def test_two_variables_of_one_full_name_are_told(tmp_path: pathlib.Path) -> None:
     checkpoint = tf.train.Checkpoint(one=tf.Variable(1.0, name="v"), two=tf.Variable(2.0, name="v"))
     there = Checkpoint.open(checkpoint.write(str(tmp_path / "new")))
-    with pytest.raises(UnmappedError, match="v") as told:
+    with pytest.raises(PlanError, match="v: 2 tensors would get this name: one/.*, two/"):
         written_back(there, tmp_path / "back")
-    assert {"one", "two"} <= {word for problem in told.value.problems for word in problem.where.split("/")}
     assert not list(tmp_path.glob("back*"))
     back = written_back(there, tmp_path / "back", mapping={"one": "v", "two": "v_1"})
     assert {key: float(array) for key, array in tensors(back.prefix).items()} == {"v": 1.0, "v_1": 2.0}

@@ -64,32 +64,43 @@ def norms(
     theirs = _of_template(targets, graph)
     if not ours or not theirs:
         return NormView()
-    added: list[Candidate] = []
-    drops: list[Left] = []
-    notes: list[str] = []
-    problems: list[Problem] = []
-    for role in _NEUTRAL:
-        for size in sorted({_size(group) for group in ours.values()}):
-            mine = {scope: group for scope, group in ours.items() if _size(group) == size}
-            wanted = [group for group in theirs if group["moving_mean"].spec.shape == (size,)]
-            lacking = {scope: group for scope, group in mine.items() if role not in group}
-            surplus = len(mine) - len(lacking) - sum(role in group for group in wanted)
-            if surplus < 0:
-                added += [_constant(scope, role, group) for scope, group in lacking.items()]
-            elif surplus and not any(role in group for group in wanted) and wanted:
-                for scope, group in mine.items():
-                    if role in group:
-                        _surplus(scope, role, group[role], read, drops, problems)
-    if added:
-        names = ", ".join(candidate.name for candidate in added)
-        notes.append(
-            f"the source has no {names}: ones for gamma (scale=False), zeros for beta (center=False)"
-        )
+    parts = [
+        _role(role, size, ours, theirs, read)
+        for role in _NEUTRAL
+        for size in sorted({_size(group) for group in ours.values()})
+    ]
+    added = tuple(one for part in parts for one in part.added)
+    names = ", ".join(candidate.name for candidate in added)
+    lacking = f"the source has no {names}: ones for gamma (scale=False), zeros for beta (center=False)"
     return NormView(
-        added=tuple(added),
-        drops=tuple(drops),
-        notes=(*notes, *_epsilons(meta)),
-        problems=tuple(problems),
+        added=added,
+        drops=tuple(left for part in parts for left in part.drops),
+        notes=(*([lacking] if added else []), *_epsilons(meta)),
+        problems=tuple(problem for part in parts for problem in part.problems),
+    )
+
+
+def _role(
+    role: str,
+    size: int,
+    ours: Mapping[str, Mapping[str, Candidate]],
+    theirs: Sequence[Mapping[str, Target]],
+    read: Read | None,
+) -> NormView:
+    """What gamma, or beta, of the normalisations of so many channels needs."""
+    mine = {scope: group for scope, group in ours.items() if _size(group) == size}
+    wanted = [group for group in theirs if group["moving_mean"].spec.shape == (size,)]
+    having = {scope: group for scope, group in mine.items() if role in group}
+    places = sum(role in group for group in wanted)
+    if len(having) < places:
+        lacking = {scope: group for scope, group in mine.items() if role not in group}
+        return NormView(added=tuple(_constant(scope, role, group) for scope, group in lacking.items()))
+    if places or not wanted:
+        return NormView()
+    faults = [(group[role], _surplus(scope, role, group[role], read)) for scope, group in having.items()]
+    return NormView(
+        drops=tuple(_neutral(one, role) for one, fault in faults if fault is None),
+        problems=tuple(fault for _, fault in faults if fault is not None),
     )
 
 
@@ -141,32 +152,24 @@ def _constant(scope: str, role: str, group: Mapping[str, Candidate]) -> Candidat
     )
 
 
-def _surplus(
-    scope: str,
-    role: str,
-    candidate: Candidate,
-    read: Read | None,
-    drops: list[Left],
-    problems: list[Problem],
-) -> None:
-    """A gamma or beta that no layer of the template takes: dropped where it does nothing."""
+def _neutral(candidate: Candidate, role: str) -> Left:
+    reason = f"all {_NEUTRAL[role]:g}: the template's layer has no {role}"
+    return Left(key=candidate.sources[0].key, spec=candidate.spec, reason=reason)
+
+
+def _surplus(scope: str, role: str, candidate: Candidate, read: Read | None) -> Problem | None:
+    """Why a gamma or beta that no layer of the template takes cannot go; None where it does nothing."""
     neutral = _NEUTRAL[role]
-    key = candidate.sources[0].key
-    if read is not None and bool((read(key) == neutral).all()):
-        drops.append(
-            Left(key=key, spec=candidate.spec, reason=f"all {neutral:g}: the template's layer has no {role}")
-        )
-        return
+    if read is not None and bool((read(candidate.sources[0].key) == neutral).all()):
+        return None
     seen = "is not all" if read is not None else "may not be all"
-    problems.append(
-        Problem(
-            kind="batch norm",
-            where=candidate.name,
-            message=(
-                f"{seen} {neutral:g}, and the template's normalisations of {candidate.spec.shape[0]} "
-                f"channels have no {role}: build the layer of {scope} with {_SWITCH[role]}=True"
-            ),
-        )
+    return Problem(
+        kind="batch norm",
+        where=candidate.name,
+        message=(
+            f"{seen} {neutral:g}, and the template's normalisations of {candidate.spec.shape[0]} "
+            f"channels have no {role}: build the layer of {scope} with {_SWITCH[role]}=True"
+        ),
     )
 
 

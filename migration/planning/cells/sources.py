@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from migration.formats.meta_graph import MetaGraph
@@ -166,47 +166,52 @@ def _fused(
     options: Options,
     shapes: Shapes,
 ) -> SourceCell | None:
+    """An LSTM or a plain RNN: one kernel for input and state, one bias."""
     kernel = parts["kernel"].spec.shape
     named = kind_of(scope)
     if len(kernel) != 2 or named == "other":
         return None
-    obstacle = _obstacle(parts)
     bias = parts.get("bias")
     if bias is None:
-        return _layer_norm(scope, parts, kernel) if named == "LSTM" and obstacle else None
+        return _layer_norm(scope, parts, kernel) if named == "LSTM" and _obstacle(parts) else None
     if bias.spec.shape != (kernel[1],):
         return None
     known = evidence(meta, _keys(bias))
-    if not named and (known.kind != "LSTM" or known.forget_bias is None):
-        return None  # nothing but the graph can make a cell of such a name
     kind = _kind(named, known, kernel, shapes)
-    if kind is None:
+    if kind is None or (kind == "LSTM" and kernel[1] % 4):
         return None
     units = kernel[1] // 4 if kind == "LSTM" else kernel[1]
     state = parts["projection"].spec.shape[-1] if "projection" in parts else units
-    inputs = kernel[0] - state
-    if inputs < 1 or (kind == "LSTM" and kernel[1] % 4):
+    if kernel[0] <= state:
         return None
-    value, origin = _forget_bias(scope, known, meta, options) if kind == "LSTM" else (None, "")
-    roles: Roles = {}
-    if not obstacle and value is not None:
-        roles = layouts.fused_lstm(scope, parts, inputs, units, value, origin)
-    elif not obstacle:
-        roles = layouts.fused_rnn(scope, parts, inputs, units)
-    return SourceCell(
+    cell = SourceCell(
         kind=kind,
         scope=scope,
-        inputs=inputs,
+        inputs=kernel[0] - state,
         units=units,
         biases=1,
-        roles=roles,
+        roles={},
         replaces=tuple(candidate.name for candidate in parts.values()),
         direction=direction_of(scope),
-        obstacle=obstacle,
-        forget_bias=value,
-        forget_from=origin,
+        obstacle=_obstacle(parts),
         activation=known.activation,
     )
+    return cell if cell.obstacle else _laid_out(cell, parts, known, meta, options)
+
+
+def _laid_out(
+    cell: SourceCell,
+    parts: Mapping[str, Candidate],
+    known: Evidence,
+    meta: MetaGraph | None,
+    options: Options,
+) -> SourceCell:
+    """The cell with what it offers, its forget bias decided."""
+    if cell.kind != "LSTM":
+        return replace(cell, roles=layouts.fused_rnn(cell.scope, parts, cell.inputs, cell.units))
+    value, origin = _forget_bias(cell.scope, known, meta, options)
+    roles = layouts.fused_lstm(cell.scope, parts, cell.inputs, cell.units, value, origin)
+    return replace(cell, roles=roles, forget_bias=value, forget_from=origin)
 
 
 def _layer_norm(scope: str, parts: Mapping[str, Candidate], kernel: tuple[int, ...]) -> SourceCell | None:
@@ -246,8 +251,10 @@ def _obstacle(parts: Mapping[str, Candidate]) -> str:
 def _kind(named: str, known: Evidence, kernel: tuple[int, ...], shapes: Shapes) -> Kind | None:
     if named in ("LSTM", "RNN"):
         return "LSTM" if named == "LSTM" else "RNN"
-    if known.kind is not None:
+    if known.kind is not None and (named or (known.kind == "LSTM" and known.forget_bias is not None)):
         return known.kind
+    if not named:
+        return None  # nothing but the graph can make a cell of such a name
     units = kernel[1] // 4
     lstm = kernel[1] % 4 == 0 and ("LSTM", kernel[0] - units, units) in shapes
     rnn = ("RNN", kernel[0] - kernel[1], kernel[1]) in shapes

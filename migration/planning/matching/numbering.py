@@ -87,6 +87,18 @@ class Numbering:
         return {slot: frozenset(values) for slot, values in found.items()}
 
 
+    @cached_property
+    def together(self) -> frozenset[tuple[int, int]]:
+        """The pairs of slots that occur in one name."""
+        slots = csr_matrix(
+            (np.ones(len(self.column_slot)), (np.arange(len(self.column_slot)), self.column_slot)),
+            shape=(len(self.column_slot), len(self.slots)),
+        )
+        held = self.matrix @ slots
+        met = (held.T @ held).tocoo()
+        return frozenset(zip(met.row.tolist(), met.col.tolist(), strict=True))
+
+
 def same_row(first: frozenset[int], second: frozenset[int], offset: int) -> bool:
     """Whether the second row of numbers is the first, each moved by the offset."""
     return len(first) == len(second) and all(value + offset in second for value in first)
@@ -102,32 +114,44 @@ def _only(ours: Array, theirs: Array, offset: int) -> bool:
 def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -> list[Link]:
     """The links that `together` shows: the weight with which each number column meets each other one.
 
-    `first` adds what equal rows of numbers are worth by themselves.
+    `first` adds what equal rows of numbers are worth by themselves. Of two numbers in one name only the
+    better one is linked to a number of the other side.
     """
     met = together.tocoo()
     if not met.nnz:
         return []
-    links: list[Link] = []
-    for (one, other), (offset, kappa, sole) in _agreements(source, target, met).items():
+    weighed: list[tuple[float, Link]] = []
+    for (one, other), (offset, kappa, sole, weight) in _agreements(source, target, met).items():
         strength = kappa
         if first and same_row(source.values[one], target.values[other], offset):
             strength = max(strength, SAME_NUMBERS)
         if strength >= WEAKEST:
-            links.append(Link(one, other, offset, strength, sole))
+            weighed.append((strength * weight, Link(one, other, offset, strength, sole)))
+    links = _without_rivals(source, weighed)
     best: dict[int, float] = defaultdict(float)
     for link in links:
         best[link.source] = max(best[link.source], link.strength)
     return [link for link in links if link.strength >= RIVAL * best[link.source]]
 
 
-def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[int, int], tuple[int, float, bool]]:
-    """For each two slots that meet: the offset that most of the weight has, its kappa, and if it is the only."""
+def _without_rivals(source: Numbering, weighed: list[tuple[float, Link]]) -> list[Link]:
+    """For each slot of the target the best link, and those of slots that never share a name with it."""
+    kept: dict[int, list[Link]] = defaultdict(list)
+    for _, link in sorted(weighed, key=lambda entry: (-entry[0], entry[1].source, entry[1].target)):
+        if not any((link.source, other.source) in source.together for other in kept[link.target]):
+            kept[link.target].append(link)
+    return [link for links in kept.values() for link in links]
+
+
+def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[int, int], tuple[int, float, bool, float]]:
+    """For each two slots that meet: the offset that most of the weight has, its kappa, whether it is the only one that
+    brings so many numbers together, and the weight."""
     one, other = source.column_slot[met.row], target.column_slot[met.col]
     value, partner = source.column_value[met.row], target.column_value[met.col]
     weight = met.data.astype(np.float64)
     width = len(target.slots)
     pair = one * width + other
-    found: dict[tuple[int, int], tuple[int, float, bool]] = {}
+    found: dict[tuple[int, int], tuple[int, float, bool, float]] = {}
     rank = np.argsort(pair, kind="stable")
     edges = np.flatnonzero(np.diff(pair[rank])) + 1
     for group in np.split(rank, edges):
@@ -136,7 +160,7 @@ def _agreements(source: Numbering, target: Numbering, met: Any) -> dict[tuple[in
     return found
 
 
-def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float, bool]:
+def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float, bool, float]:
     total = float(weight.sum())
     offsets, mass = _tally(partner - value, weight)
     ties = np.flatnonzero(mass >= mass.max() * (1 - 1e-6))
@@ -150,7 +174,7 @@ def _agreement(value: Array, partner: Array, weight: Array) -> tuple[int, float,
     )
     seen = float(mass.max()) / total
     kappa = (seen - chance) / (1 - chance) if chance < 1 - 1e-9 else 0.0
-    return offset, max(0.0, kappa), _only(ours, theirs, offset)
+    return offset, max(0.0, kappa), _only(ours, theirs, offset), total
 
 
 def _tally(values: Array, weight: Array) -> tuple[Array, Array]:

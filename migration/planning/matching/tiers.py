@@ -17,7 +17,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from migration.planning.matching.assignment import best_pairs, margins
-from migration.planning.matching.blocks import IMPOSSIBLE, Blocks, Turning
+from migration.planning.matching.blocks import IMPOSSIBLE, Block, Blocks, Turning
 from migration.planning.matching.hierarchy import Hierarchy
 from migration.planning.matching.numbering import Link, Numbering, agreement
 from migration.planning.matching.order import Belief, Places, nearness, ranks
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MOST_ROUNDS = 30
+DIRECT = 0.3  # by which a pair must be ahead of all others to need no counting of what is left over
 DISAGREE = -1.0  # numbers that say this much against a pair cannot be outvoted
 
 
@@ -58,8 +59,6 @@ class Decided:
     source: int
     target: int
     confidence: Confidence
-    margin: float
-    rivals: int  # how many others of the block fitted by shape
     numbers: float
     scopes: float
     order: float
@@ -111,43 +110,84 @@ def _chosen(numbers: tuple[Numbering, Numbering], link: Link) -> bool:
 
 def _round(matter: Matter, tier: Tier, links: list[Link], found: list[Decided]) -> Iterator[Decided]:
     pairs = [(pair.source, pair.target) for pair in found]
-    scopes = _scopes(matter, [*matter.pinned, *pairs])
-    belief = matter.places.believed([*matter.pinned, *pairs], matter.source.patterns) if tier.counted else Belief()
+    known = [*matter.pinned, *pairs]
+    scopes = _scopes(matter, known)
+    belief = matter.places.believed(known, matter.source.patterns) if tier.counted else Belief()
     ours, theirs = {pair.source for pair in found}, {pair.target for pair in found}
-    neutral = Fit.EXACT.value - Fit.TRANSPOSED.value if matter.blocks.turning is Turning.UNKNOWN else 0.0
     for block in matter.blocks.parts:
-        if block.cut and tier.confidence is Confidence.CERTAIN:
+        if block.cut and not tier.counted:
             continue
         rows = np.flatnonzero([row not in ours for row in block.rows.tolist()])
         columns = np.flatnonzero([column not in theirs for column in block.columns.tolist()])
-        if not len(rows) or not len(columns):
+        if len(rows) and len(columns):
+            yield from _decided(_weighed(matter, tier, links, scopes, block), matter, tier, belief, rows, columns)
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A block's evidence in a tier, decided pairs included, and its parts."""
+
+    block: Block
+    evidence: Array
+    numbers: Array
+    scopes: Array
+
+
+def _weighed(matter: Matter, tier: Tier, links: list[Link], scopes: Hierarchy, block: Block) -> _Weighed:
+    numbers = NUMBERS * agreement(*matter.numbers, links, block.rows, block.columns)[0]
+    support = SCOPES * scopes.support(block.rows, block.columns)
+    evidence = block.worth + numbers + support + block.rarity
+    barred = ~block.possible | (numbers < DISAGREE)
+    if not tier.counted:
+        if matter.blocks.turning is Turning.UNKNOWN:
+            evidence = evidence + (Fit.EXACT.value - Fit.TRANSPOSED.value) * block.turned
+        barred |= block.other_role
+        barred |= agreement(*matter.numbers, matter.links, block.rows, block.columns)[1] > 0
+    evidence[barred] = IMPOSSIBLE
+    return _Weighed(block, evidence, numbers, support)
+
+
+def _decided(
+    weighed: _Weighed, matter: Matter, tier: Tier, belief: Belief, rows: Array, columns: Array
+) -> Iterator[Decided]:
+    """The pairs among undecided rows and columns of a block that the tier accepts."""
+    block, inside = weighed.block, np.ix_(rows, columns)
+    evidence = weighed.evidence[inside]
+    order = np.zeros_like(evidence)
+    if tier.counted:
+        order = _order(matter, block.rows[rows], block.columns[columns], belief)
+        evidence = np.where(evidence > IMPOSSIBLE / 2, evidence + order, IMPOSSIBLE)
+    chosen, partners = best_pairs(evidence)
+    lost = margins(evidence, chosen, partners, tier.margin)
+    for row, column, margin in zip(chosen.tolist(), partners.tolist(), lost.tolist(), strict=True):
+        if margin < tier.margin - 1e-9 or evidence[row, column] < tier.evidence:
             continue
-        worth = block.worth[np.ix_(rows, columns)]
-        row_index, column_index = block.rows[rows], block.columns[columns]
-        numbers = NUMBERS * agreement(*matter.numbers, links, row_index, column_index)[0]
-        support = SCOPES * scopes.support(row_index, column_index)
-        order = _order(matter, row_index, column_index, belief) if tier.counted else np.zeros_like(worth)
-        if not tier.counted:
-            worth = worth + neutral * block.turned[np.ix_(rows, columns)]
-        evidence = np.where(worth > IMPOSSIBLE / 2, worth + numbers + support + order + block.rarity, IMPOSSIBLE)
-        evidence[numbers < DISAGREE] = IMPOSSIBLE
-        if not tier.counted:
-            evidence[agreement(*matter.numbers, matter.links, row_index, column_index)[1] > 0] = IMPOSSIBLE
-            evidence[block.other_role[np.ix_(rows, columns)]] = IMPOSSIBLE
-        chosen, partners = best_pairs(evidence)
-        lost = margins(evidence, chosen, partners, tier.margin)
-        for row, column, margin in zip(chosen.tolist(), partners.tolist(), lost.tolist(), strict=True):
-            if margin >= tier.margin - 1e-9 and evidence[row, column] >= tier.evidence:
-                yield Decided(
-                    source=int(row_index[row]),
-                    target=int(column_index[column]),
-                    confidence=tier.confidence,
-                    margin=margin,
-                    rivals=int((worth[row] > IMPOSSIBLE / 2).sum() + (worth[:, column] > IMPOSSIBLE / 2).sum()) - 2,
-                    numbers=float(numbers[row, column]),
-                    scopes=float(support[row, column]),
-                    order=float(order[row, column] - order[row].min()),
-                )
+        one, other = int(rows[row]), int(columns[column])
+        if not tier.counted and not (_direct(weighed.evidence, one, other) or _complete(matter, block, one, other)):
+            continue
+        yield Decided(
+            source=int(block.rows[one]),
+            target=int(block.columns[other]),
+            confidence=tier.confidence,
+            numbers=float(weighed.numbers[one, other]),
+            scopes=float(weighed.scopes[one, other]),
+            order=float(order[row, column] - order[row].min()),
+        )
+
+
+def _direct(evidence: Array, row: int, column: int) -> bool:
+    """Whether nothing of the whole block, decided or not, fits either of the two as well."""
+    own = evidence[row, column] - DIRECT
+    return bool((evidence[row] > own).sum() == 1 and (evidence[:, column] > own).sum() == 1)
+
+
+def _complete(matter: Matter, block: Block, row: int, column: int) -> bool:
+    """Whether both sides have as many of the kind, so that what is left over belongs together."""
+    ours = [matter.source.roles[index] for index in block.rows.tolist()]
+    theirs = [matter.target.roles[index] for index in block.columns.tolist()]
+    if UNKNOWN in ours or UNKNOWN in theirs:
+        return len(ours) == len(theirs)
+    return ours.count(ours[row]) == theirs.count(theirs[column])
 
 
 def _scopes(matter: Matter, pairs: list[tuple[int, int]]) -> Hierarchy:

@@ -18,12 +18,16 @@ tf_keras legacy, `update_step` in tf_keras and Keras 3; each was run against the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.hyperparameters import shown
-from migration.planning.optimizers.kinds import Flavour
 from migration.planning.optimizers.state import SourceOptimizer, TargetOptimizer
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Read = Callable[[str], "np.ndarray[Any, Any]"]
 _TF1_DEFAULTS = {"Adam": 1e-8, "RMSProp": 1e-10, "Adadelta": 1e-8}
 _KERAS_NAMES = {
     "Adam": "Adam",
@@ -39,12 +43,25 @@ _KERAS_NAMES = {
 }
 
 
-def differences(source: SourceOptimizer, target: TargetOptimizer) -> Iterator[str]:
-    """Sentences for the report: the settings that the target needs, and what stays different."""
-    settings = list(_settings(source, target.flavour))
+def differences(source: SourceOptimizer, target: TargetOptimizer, read: Read) -> Iterator[str]:
+    """Sentences for the report: the settings that the target needs, and what stays different.
+
+    `read` gives the hyperparameters that the source keeps as variables.
+    """
+    numbers = _values(source, read)
+    settings = list(_settings(source, numbers, target))
     if settings:
         name = source.kind if target.flavour == "v1" else _KERAS_NAMES.get(source.kind, source.kind)
         yield f"{_where(target)} continues exactly if it is made as {name}({', '.join(settings)})"
+    if numbers.get("decay") and "decay" not in target.scalars:
+        yield (
+            f"{_where(target)}: the source divides its learning rate by 1 + {shown(numbers['decay'])} * step "
+            "(Keras's decay); an InverseTimeDecay schedule with decay_steps=1 does the same"
+        )
+    if source.kind == "Adam" and source.nesterov:
+        yield f"{_where(target)}: the source's Adam looks ahead (use_nesterov, contrib's Nadam); no target does so"
+    if source.kind == "Nadam":
+        yield f"{_where(target)}: Nadam's product of momentum schedules starts anew there"
     if source.kind == "AdamWeightDecay":
         yield (
             f"{_where(target)}: the source's AdamWeightDecay corrects no bias; Adam's correction is 1 only "
@@ -77,16 +94,23 @@ def _adagrad(target: TargetOptimizer) -> str:
     )
 
 
-def _settings(source: SourceOptimizer, flavour: Flavour) -> Iterator[str]:
+def _values(source: SourceOptimizer, read: Read) -> dict[str, float]:
+    """Every hyperparameter that is known."""
+    values = {name: one.value for name, one in source.numbers.items() if one.value is not None}
+    stored = {
+        name: one.key for name, one in source.numbers.items() if one.value is None and one.key is not None
+    }
+    return values | {name: float(read(key).reshape(-1)[0]) for name, key in stored.items()}
+
+
+def _settings(source: SourceOptimizer, number: dict[str, float], target: TargetOptimizer) -> Iterator[str]:
     """Constructor arguments, as far as no variable of the target holds them."""
-    keras = flavour != "v1"
-    legacy = flavour == "tf_keras_legacy"
-    number = {name: one.value for name, one in source.numbers.items() if one.value is not None}
-    if source.kind in ("Adam", "AdamWeightDecay", "Adamax", "Nadam") and not legacy:
+    keras, held = target.flavour != "v1", target.scalars
+    if source.kind in ("Adam", "AdamWeightDecay", "Adamax", "Nadam"):
         for name in ("beta1", "beta2"):
-            if name in number:
+            if name in number and name not in held:
                 yield f"{name.replace('beta', 'beta_') if keras else name}={shown(number[name])}"
-    if source.kind in ("RMSProp", "Adadelta") and "rho" in number and not legacy:
+    if source.kind in ("RMSProp", "Adadelta") and "rho" in number and "rho" not in held:
         name = "decay" if not keras and source.kind == "RMSProp" else "rho"
         yield f"{name}={shown(number['rho'])}"
     if source.kind in ("Momentum", "RMSProp") and number.get("momentum"):
@@ -96,7 +120,8 @@ def _settings(source: SourceOptimizer, flavour: Flavour) -> Iterator[str]:
     if source.kind == "RMSProp" and "mg" in source.slot_names:
         yield "centered=True"
     yield from _regularisation(source, number)
-    epsilon = number.get("epsilon", _TF1_DEFAULTS.get(source.kind) if not source.scaled else None)
+    default = _TF1_DEFAULTS.get(source.kind) if "iterations" not in source.scalars else None
+    epsilon = number.get("epsilon", default)
     if epsilon is not None:
         yield f"epsilon={shown(epsilon)}"
 

@@ -51,7 +51,7 @@ def lay_out(
                     f"Adam, Adamax and Nadam look alike there: taken for {pair.first.kind}, as the source is"
                 )
                 told.note(f"{pair.target.path}: {alike}")
-            for note in differences(pair.first, pair.target):
+            for note in differences(pair.first, pair.target, read):
                 told.note(note)
     steps = list({step.target: step for step in steps}.values())  # wrappers share their inner one's variables
     used = {source.key for step in steps for source in step.sources if not source.template}

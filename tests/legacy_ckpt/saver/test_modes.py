@@ -129,14 +129,9 @@ def test_iterators(rename: dict[str, str] | None, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def mirrored() -> Any:
-    """A strategy over two logical CPUs; the process must not have used its devices before."""
-    try:
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-        )
-    except RuntimeError:
-        if len(tf.config.list_logical_devices("CPU")) < 2:
-            pytest.fail("TensorFlow started with one CPU: tests/legacy_ckpt/saver/conftest.py sets two")
+    """A strategy over two logical CPUs, which conftest.py sets up."""
+    if len(tf.config.list_logical_devices("CPU")) < 2:
+        pytest.fail("TensorFlow started with one CPU before tests/legacy_ckpt/saver/conftest.py was read")
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 

@@ -31,7 +31,9 @@ def graph_saves(folder: Path, sharded: bool = False, saves: int = 1, keep: int =
         sess.run(tf1.global_variables_initializer())
         sess.run(train)
         nodes = len(graph.get_operations())
-        paths = [saver.save(sess, str(folder / "m"), global_step=step) for step in range(saves)]
+        graph.finalize()
+        with tf.Graph().as_default():  # the default graph is somebody else's
+            paths = [saver.save(sess, str(folder / "m"), global_step=step) for step in range(saves)]
         assert len(graph.get_operations()) == nodes, "object_view adds no op"
         return paths, sess.run({v.op.name: v for v in tf1.global_variables()})
 

