@@ -55,7 +55,7 @@ def lay_out(
                 told.note(note)
     steps = list({step.target: step for step in steps}.values())  # wrappers share their inner one's variables
     used = {source.key for step in steps for source in step.sources if not source.template}
-    mapped = {source.key for step in weight_steps for source in step.sources if not source.template}
+    mapped = {variable for step in weight_steps for variable in state.variables_of(step)}
     drops, unused = leftovers(state, pairs, used, mapped, options, told)
     _tell_merged(pairs, told)
     return Layout(

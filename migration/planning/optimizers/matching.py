@@ -37,7 +37,7 @@ def pairs_of(
 
     With several optimizers over the same variables on both sides, each source is given once, in order.
     """
-    of_node = _sources_by_node(weight_steps, template)
+    of_node = _sources_by_node(state, weight_steps, template)
     found: list[Pair] = []
     given: set[int] = set()
     for target in targets:
@@ -55,9 +55,11 @@ def pairs_of(
     return tuple(found)
 
 
-def _sources_by_node(weight_steps: Sequence[Step], template: Template) -> dict[int, tuple[str, ...]]:
+def _sources_by_node(
+    state: SourceState, weight_steps: Sequence[Step], template: Template
+) -> dict[int, tuple[str, ...]]:
     return {
-        template.by_key[step.target].node: tuple(source.key for source in step.sources if not source.template)
+        template.by_key[step.target].node: state.variables_of(step)
         for step in weight_steps
         if step.target in template.by_key
     }

@@ -78,7 +78,9 @@ def slot_steps(
         if options.optimizer == "drop":
             steps.append(from_template(target, "--optimizer=drop"))
             continue
-        carried = _carried(pair, slot, target, weight, template, options, read, told) if weight else None
+        carried = (
+            _carried(pair, state, slot, target, weight, template, options, read, told) if weight else None
+        )
         if key in told.problems:
             continue
         doubtful = _doubtful(state, slot, target, weight) if weight and carried is None else None
@@ -96,6 +98,7 @@ def slot_steps(
 
 def _carried(
     pair: Pair,
+    state: SourceState,
     slot: str,
     target: Target,
     weight: Step,
@@ -105,7 +108,7 @@ def _carried(
     told: Told,
 ) -> Step | None:
     """The step that makes a slot of the source's slots of the weight's sources; None where one is missing."""
-    keys = [source.key for source in weight.sources if not source.template]
+    keys = state.variables_of(weight)
     if not keys or len(keys) < len(weight.sources):
         return None
     for optimizer in pair.sources:
@@ -220,7 +223,7 @@ def rate_of(
 
 def _doubtful(state: SourceState, slot: str, target: Target, weight: Step) -> Step | None:
     """An undecided step, where keys look like slots of this variable and are no full set."""
-    keys = {source.key for source in weight.sources}
+    keys = set(state.variables_of(weight))
     doubts = [one for one in state.undecided if keys & set(one.candidates)]
     fitting = [one for one in doubts if one.key in state.specs and state.specs[one.key] == target.spec]
     if not fitting:

@@ -85,10 +85,19 @@ class SourceState:
     undecided: tuple[Undecided, ...] = ()
     specs: Mapping[str, TensorSpec] = field(default_factory=dict)
 
+    def variables_of(self, step: Step) -> tuple[str, ...]:
+        """The variables whose values a weight's step takes, be it their averages that it reads."""
+        keys = (source.key for source in step.sources if not source.template)
+        return tuple(self.averages.get(key) or key for key in keys)
+
     @property
     def claimed(self) -> frozenset[str]:
-        """The keys that are no weights: slots, beta powers, stored hyperparameters, averages."""
-        own = {key for optimizer in self.optimizers for key in optimizer.keys}
+        """The keys that are no weights: slots, beta powers, stored hyperparameters, averages.
+
+        Step counts are left out: a variable of the template's may want one.
+        """
+        counts = {one.scalars["iterations"] for one in self.optimizers if "iterations" in one.scalars}
+        own = {key for optimizer in self.optimizers for key in optimizer.keys} - counts
         return frozenset(own | set(self.averages) | {one.key for one in self.undecided})
 
 
