@@ -212,6 +212,8 @@ def read_error(error: tf.errors.OpError, prefix: str) -> tf.errors.OpError:
         cause = f"the file {shard} is missing: copy every file whose name starts with {prefix}."
     elif isinstance(error, tf.errors.DataLossError | tf.errors.OutOfRangeError):
         cause = "a file of it is damaged or cut short: copy it again, or run ckpt-doctor on it."
+    elif isinstance(error, tf.errors.NotFoundError):
+        cause = "most likely due to a Variable name or other graph key that is missing from the checkpoint."
     else:
         cause = (
             "most likely due to a mismatch between the current graph and the graph from the checkpoint: "

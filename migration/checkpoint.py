@@ -156,7 +156,7 @@ class Checkpoint:
 
     def _known(self, key: str) -> str:
         if key not in self.all_specs:
-            from migration.planning.suggest import nearest
+            from migration.suggest import nearest
 
             near = nearest(key, list(self.specs))
             told = f"; the nearest: {', '.join(near)}" if near else ""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
-import tempfile
 from dataclasses import dataclass
 
 from migration.errors import FormatError, MigrationError, TargetError
 from migration.formats.checkpoint_state import CheckpointState
 from migration.location import locate, parts_of_state_path, prefixes_in
+from migration.storage import STAGING_MARK, sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +84,18 @@ def write_state(file: str, state: CheckpointState) -> None:
 
     Raises TargetError where the disk refuses.
     """
-    directory = os.path.dirname(file) or "."
+    directory, name = os.path.split(file)
+    sweep(directory or ".", name)
+    aside = os.path.join(directory, f".{name}{STAGING_MARK}{os.getpid()}")
     try:
-        descriptor, aside = tempfile.mkstemp(prefix=f".{os.path.basename(file)}.", dir=directory)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            with open(aside, "x", encoding="utf-8", errors="surrogateescape") as stream:
                 stream.write(state.to_text())
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(aside, 0o666 & ~_umask())
             os.replace(aside, file)
-        except BaseException:
-            os.unlink(aside)
-            raise
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(aside)
     except OSError as error:
         raise TargetError(f"{file}: cannot be written ({error.strerror}): check its permissions") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

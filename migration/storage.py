@@ -128,8 +128,7 @@ class Staging:
     def __enter__(self) -> Staging:
         with _told(self.directory):
             os.makedirs(self.directory, exist_ok=True)
-            for stale in stale_stagings(self.directory, self._base):
-                shutil.rmtree(stale, ignore_errors=True)
+            sweep(self.directory, self._base)
             os.mkdir(self.folder)
         return self
 
@@ -193,6 +192,16 @@ def stale_stagings(directory: str, base: str | None = None) -> Iterator[str]:
         if mark and stem.startswith(".") and pid.isdigit() and (base is None or stem == f".{base}"):
             if not _runs(int(pid)):
                 yield os.path.join(directory, name)
+
+
+def sweep(directory: str, base: str) -> None:
+    """Remove what interrupted writes of the target `base` left in `directory`."""
+    for stale in stale_stagings(directory, base):
+        if os.path.isdir(stale):
+            shutil.rmtree(stale, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(stale)
 
 
 def _runs(pid: int) -> bool:

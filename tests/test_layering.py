@@ -15,7 +15,7 @@ pytestmark = pytest.mark.quick
 ROOT = pathlib.Path(__file__).parent.parent
 # From the ground up: a module may import its own layer's packages only where they are listed together below.
 LAYERS = (
-    ("errors",),
+    ("errors", "version"),
     ("tensors",),
     ("formats", "storage", "suggest"),
     ("location",),

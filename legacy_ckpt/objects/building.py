@@ -9,7 +9,6 @@ from tensorflow.python.checkpoint import graph_view
 
 from migration.errors import InputError, Problem, ProblemsError
 
-
 _NOT_BUILT = "not built yet, so there is nothing to restore into:"
 
 

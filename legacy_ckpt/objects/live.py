@@ -39,7 +39,7 @@ class LiveCheckpoint(Checkpoint):
 
     def __init__(self, root: Any) -> None:
         kind = type(root).__name__
-        super().__init__(Location(prefix=f"the live {kind}", format="V2", files=(), graph_file=None))
+        super().__init__(Location(prefix=f"the live {kind}", format="V1", files=(), graph_file=None))
         serialized, _, _, proto = save_util.serialize_graph_view(graph_view.ObjectGraphView(root))
         self.root = root
         self._proto = proto

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from legacy_ckpt.objects.between import by_graph
 from legacy_ckpt.objects.building import NotBuiltError, refuse_unbuilt
 from legacy_ckpt.objects.live import LiveCheckpoint, live
 from migration.checkpoint import Checkpoint, Style
 from migration.errors import InputError, PlanError, Problem, UnmappedError
 from migration.planning.forward import state_of
 from migration.planning.options import Options
-from migration.planning.plan import Confidence, Left, Plan, Source, Step
+from migration.planning.plan import Confidence, Left, Plan
 from migration.planning.plan_file import check_source, read_plan
 from migration.planning.planner import make_plan
-from migration.planning.renaming import signature_of
 from migration.planning.rules import Rules
 from migration.planning.savecounter import SAVE_COUNTER_KEY
-from migration.planning.targets import Target, Template
+from migration.planning.targets import Template
 
 PlanLike = Plan | str | os.PathLike[str] | None
 RulesLike = Any  # what Rules.of takes
@@ -119,44 +119,13 @@ def check_decided(plan: Plan, partial: bool) -> None:
 def _missing(left: Left) -> Problem:
     near = f" (nearest: {', '.join(left.nearest)})" if left.nearest else ""
     reason = left.reason or "the checkpoint has nothing for it"
-    return Problem(kind="missing", where=" = ".join([left.key, *left.paths[:1]]), message=f"{left.spec}: {reason}{near}")
+    return Problem(
+        kind="missing", where=" = ".join([left.key, *left.paths[:1]]), message=f"{left.spec}: {reason}{near}"
+    )
 
 
 def _unread(left: Left) -> Problem:
     return Problem(kind="unread", where=left.key, message=f"{left.spec}: nothing takes it")
 
 
-def by_graph(source: Checkpoint, template: Template) -> Plan:
-    """The plan from one object graph to another: by any path that both have, by the key for slots."""
-    places = _by_place(Template(checkpoint=source, graph=source.graph).targets) if source.graph else {}
-    steps, unfilled = [], []
-    for target in template.targets:
-        found = next((places[place] for place in _places_of(target) if place in places), None)
-        if found is None or found.spec != target.spec:
-            reason = "" if found is None else f"the checkpoint has {found.spec} there"
-            unfilled.append(
-                Left(key=target.key, spec=target.spec, reason=reason, paths=target.paths, full_name=target.full_name)
-            )
-            continue
-        step = Step(target=target.key, spec=target.spec, sources=(Source(key=found.key),), origin="path")
-        steps.append(replace(step, paths=target.paths, full_name=target.full_name))
-    used = {taken.key for step in steps for taken in step.sources}
-    return Plan(
-        to="object",
-        source=signature_of(source),
-        steps=tuple(steps),
-        unused=tuple(Left(key=key, spec=spec) for key, spec in source.specs.items() if key not in used),
-        unfilled=tuple(unfilled),
-        graph=template.graph,
-    )
-
-
-def _by_place(targets: tuple[Target, ...]) -> dict[str, Target]:
-    return {place: target for target in reversed(targets) for place in reversed(_places_of(target))}
-
-
-def _places_of(target: Target) -> tuple[str, ...]:
-    return (target.key, *(f"{path}\0{target.attribute}" for path in target.paths))
-
-
-__all__ = ["NotBuiltError", "Task", "by_graph", "check_decided", "task_for"]
+__all__ = ["NotBuiltError", "Task", "check_decided", "task_for"]

@@ -8,9 +8,11 @@ ones, where a restore of all at once would need as much again, and the time to m
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from migration.errors import FormatError
 from migration.planning.plan import Source, Step
 from migration.tensors import TensorSpec
 
-_BATCH = 32 << 20  # bytes restored by one op: few enough to be small beside a model that is worth the care
+_BATCH = 16 << 20  # bytes restored by one op: few enough to be small beside a model that is worth the care
 _BLOCK = 1 << 20  # bytes checked at a time: they stay in a processor's cache
 _WORKERS = min(2, os.cpu_count() or 1)
 
@@ -122,10 +124,19 @@ def _attributes(places: Mapping[str, Place]) -> dict[int, int]:
 def _tensors(values: Values, source: Checkpoint) -> Iterator[tuple[Step, Any]]:
     for made in values.made:
         yield made.step, _tensor(made.array, made.step.spec)
-    for batch in _batches(values.stored):
-        tensors = _restored(batch, source)
-        for each in batch:
-            yield each.step, tensors.pop(0)  # the variable's alone, so that its old value goes at once
+    ahead: deque[tuple[list[Stored], Future[list[Any]]]] = deque()
+    batches = _batches(values.stored)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for batch in chain(batches, repeat([], _WORKERS)):
+            ahead.append((batch, pool.submit(_restored, batch, source)))
+            if len(ahead) > _WORKERS:
+                ready, restored = ahead.popleft()
+                tensors = restored.result()
+                del (
+                    restored
+                )  # from here on, each tensor is its variable's alone, and its old value goes at once
+                for each in ready:
+                    yield each.step, tensors.pop(0)
 
 
 def _batches(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
@@ -143,6 +154,8 @@ def _batches(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
 
 
 def _restored(batch: Sequence[Stored], source: Checkpoint) -> list[Any]:
+    if not batch:
+        return []
     try:
         with tf.device("/cpu:0"):
             return list(

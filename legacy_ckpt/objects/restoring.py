@@ -74,7 +74,9 @@ def _check_whole(steps: list[Step], objects: LiveCheckpoint) -> None:
     """Raises InputError where an object with several tensors would get only some of them."""
     given = {step.target for step in steps}
     holders = {id(objects.places[key].holder) for key in given}
-    lacking = [key for key, place in objects.places.items() if id(place.holder) in holders and key not in given]
+    lacking = [
+        key for key, place in objects.places.items() if id(place.holder) in holders and key not in given
+    ]
     if lacking:
         raise InputError(f"the plan fills a part of an object only; it lacks {', '.join(lacking)}")
 

@@ -11,10 +11,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saver_pb2
 from tensorflow.python.saved_model.pywrap_saved_model import metrics
-from tensorflow.python.training import saver as stock
+from tensorflow.python.training import saver as saver_module
 
 from legacy_ckpt.fitting.report import RestoreReport
 from legacy_ckpt.fitting.wanted import RestoreOps
+from legacy_ckpt.saver import stock
 from legacy_ckpt.saver.advice import advised
 from legacy_ckpt.saver.arguments import (
     is_session,
@@ -30,12 +31,8 @@ from legacy_ckpt.saver.restoring import restore_from
 from legacy_ckpt.saver.settings import settings_as_meta_info
 from legacy_ckpt.saver.v1_bfloat16 import V2Session, eager_needs_v2, graph_needs_v2, remove_v2
 
-# Taken once: whoever puts this class into TensorFlow's module must not make it its own base.
-StockSaver: Any = stock.Saver
-stock_export_meta_graph = stock.export_meta_graph
 
-
-class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
+class Saver(stock.StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
     """A drop-in for `tf.compat.v1.train.Saver`: same arguments, files, ops, collections, and error types.
 
     Beyond the stock class: `object_view=` (each `save` leaves one checkpoint for both APIs),
@@ -153,6 +150,8 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
         with self._mode_of(sess), advised():
             if self._is_built or tf.executing_eagerly():
                 global_step = step_number(sess, global_step)
+                if self._object_view is not None:
+                    self._object_view.check(self)
             saved: str | None = super().save(
                 self._session_that_can_write(sess),
                 save_path,
@@ -197,8 +196,8 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
             prefix = find_prefix(plain_path(save_path))
             report = restore_from(self, sess, prefix, partial, renamer(rename))
             metrics.AddCheckpointReadDuration(
-                api_label=stock._SAVER_LABEL,
-                microseconds=stock._get_duration_microseconds(started, time.time()),
+                api_label=saver_module._SAVER_LABEL,
+                microseconds=saver_module._get_duration_microseconds(started, time.time()),
             )
         return report
 
@@ -252,7 +251,7 @@ class Saver(StockSaver):  # type: ignore[misc]  # TensorFlow ships no types
         settings = settings_as_meta_info(self._pad_step_number, self._save_relative_paths)
         if settings is None:
             return super().export_meta_graph(**arguments)
-        return stock_export_meta_graph(
+        return stock.export_meta_graph(
             meta_info_def=settings,
             graph_def=tf.compat.v1.get_default_graph().as_graph_def(add_shapes=True),
             saver_def=self.saver_def,

@@ -7,13 +7,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.framework import meta_graph as meta_graph_lib
-from tensorflow.python.training import saver as stock
 
+from legacy_ckpt.saver import stock
 from legacy_ckpt.saver.arguments import plain_path
-from legacy_ckpt.saver.core import Saver, adopt, stock_export_meta_graph
+from legacy_ckpt.saver.core import Saver, adopt
 from legacy_ckpt.saver.settings import settings_of
-
-_import_with_return_elements = stock._import_meta_graph_with_return_elements
 
 
 def import_meta_graph(
@@ -27,7 +25,7 @@ def import_meta_graph(
     source = plain_path(meta_graph_or_file)
     if not isinstance(source, meta_graph_pb2.MetaGraphDef) and not tf.executing_eagerly():
         source = meta_graph_lib.read_meta_graph_file(source)
-    imported = _import_with_return_elements(source, clear_devices, import_scope, **kwargs)[0]
+    imported = stock.import_with_return_elements(source, clear_devices, import_scope, **kwargs)[0]
     _adopt_collected(tf.compat.v1.get_default_graph())
     if imported is None:
         return None
@@ -38,7 +36,7 @@ def import_meta_graph(
 
 def export_meta_graph(filename: Any = None, *args: Any, **kwargs: Any) -> Any:
     """As `tf.compat.v1.train.export_meta_graph`; `filename` may be a `pathlib.Path`."""
-    return stock_export_meta_graph(plain_path(filename), *args, **kwargs)
+    return stock.export_meta_graph(plain_path(filename), *args, **kwargs)
 
 
 def _take_settings(saver: Saver, meta_graph_def: Any) -> None:
@@ -56,4 +54,4 @@ def _adopt_collected(graph: tf.Graph) -> None:
     if key not in graph.get_all_collection_keys():  # to ask for its list would create it
         return
     savers = graph.get_collection_ref(key)
-    savers[:] = [adopt(saver) if type(saver) is stock.Saver else saver for saver in savers]
+    savers[:] = [adopt(saver) if type(saver) is stock.StockSaver else saver for saver in savers]

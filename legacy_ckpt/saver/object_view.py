@@ -58,6 +58,11 @@ class ObjectView:
             f"got {type(given).__name__}"
         )
 
+    def check(self, saver: Any) -> None:
+        """Before anything is written: raises ValueError where the view asks for what is not saved."""
+        if isinstance(self._view, LiveView):
+            self._view.places_of(saver)
+
     def add_to(self, saver: Any, prefix: str) -> None:
         """Adds the object keys to the checkpoint that `saver` has just written at `prefix`.
 
@@ -77,23 +82,29 @@ class LiveView:
 
     def additions(self, saver: Any, prefix: str) -> Additions:
         """The graph of the objects as they are now, each variable on the name that the Saver gave it."""
-        graph = LiveGraph.of(self._root)
-        places = saved_places(saver._var_list)
+        graph, places = self.places_of(saver)
+        hidden = sorted({place.key for place in saved_places(saver._var_list).values()} - _keys(places))
+        if hidden:
+            warnings.warn(
+                f"object_view does not reach {len(hidden)} variables of this Saver: {', '.join(hidden[:10])}",
+                stacklevel=2,
+            )
+        return Additions(places, {GRAPH_KEY: np.array(graph.serialized, object)})
+
+    def places_of(self, saver: Any) -> tuple[LiveGraph, dict[str, Place]]:
+        """The objects now, and where the Saver puts each; raises ValueError for what it does not save."""
+        graph, places = LiveGraph.of(self._root), saved_places(saver._var_list)
         absent = [key for key, identity in graph.variables.items() if identity not in places]
         if absent:
             raise ValueError(
                 f"object_view holds {len(absent)} variables that this Saver does not save: "
                 f"{', '.join(absent[:10])}; add them to var_list, or leave them out of the objects"
             )
-        shown = {places[identity].key for identity in graph.variables.values()}
-        hidden = sorted({place.key for place in places.values()} - shown)
-        if hidden:
-            warnings.warn(
-                f"object_view does not reach {len(hidden)} variables of this Saver: {', '.join(hidden[:10])}",
-                stacklevel=2,
-            )
-        aliases = {key: places[identity] for key, identity in graph.variables.items()}
-        return Additions(aliases, {GRAPH_KEY: np.array(graph.serialized, object)})
+        return graph, {key: places[identity] for key, identity in graph.variables.items()}
+
+
+def _keys(places: Mapping[str, Place]) -> set[str]:
+    return {place.key for place in places.values()}
 
 
 class MappingView:

@@ -15,6 +15,7 @@ from legacy_ckpt.fitting.matching import Rename, match
 from legacy_ckpt.fitting.report import RestoreReport
 from legacy_ckpt.fitting.wanted import RestoreOps, Wanted, restore_ops, wanted_by_saveables
 from legacy_ckpt.saver import loading
+from legacy_ckpt.saver.stock import StockSaver
 
 
 def restore_from(
@@ -33,6 +34,10 @@ def restore_from(
             _run_as_built(saver, sess, prefix)
         return None
     ops, saveables, wishes = _wishes(saver, sess)
+    if ops is None and not tf.executing_eagerly():  # a builder of another kind, or another graph
+        with explain.readable(prefix):
+            StockSaver.restore(saver, sess, prefix)
+        return None
     fit = match(wishes, inventory, rename)
     if not fit.is_complete and not partial:
         raise explain.restore_error(fit, inventory, tf.executing_eagerly())

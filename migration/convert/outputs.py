@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from migration.convert.pieces import Computed, Output, Piece, Ready, Stored
 from migration.errors import FormatError, PlanError, Problem
 from migration.formats.coding import masked_crc32c
+from migration.formats.string_tensors import encode_strings
 from migration.formats.tensor_bundle import BundleEntry, TensorSlice, check_tensor, encode_tensor
 from migration.planning.plan import Source, Step
 from migration.planning.transforms import Constant, apply_step, as_reference
@@ -48,9 +49,7 @@ def kept_names(source: Checkpoint, steps: Sequence[Step]) -> Iterator[Output]:
 
 def scalar_string(key: str, value: bytes) -> Output:
     """An entry for bookkeeping: a scalar string tensor."""
-    import numpy as np
-
-    payload, crc = encode_tensor(np.array(value, object), DType.STRING)
+    payload, crc = encode_strings([value])
     return Output(key, TensorSpec(DType.STRING, ()), ((None, Ready(payload, crc)),))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from migration.errors import FormatError, InputError
 from migration.formats.bundle_entries import BundleEntry
@@ -14,7 +12,11 @@ from migration.formats.string_tensors import decode_strings, encode_strings
 from migration.formats.tensor_checksum import TensorChecksum
 from migration.tensors import DType
 
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    import numpy as np
+
+# numpy is imported where arrays are made: to rename tensors, none is needed
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 _NUMPY_MAX_RANK = 64
 
@@ -35,6 +37,8 @@ def decode_tensor(entry: BundleEntry, raw: bytes | memoryview, where: str) -> Ar
     (read-only if it is), nothing is copied. Raises FormatError where size or checksum are wrong, and for
     variant and resource tensors, which have no array form.
     """
+    import numpy as np
+
     spec = entry.spec
     with located(where):
         check_rank(spec.shape)
@@ -59,6 +63,8 @@ def encode_tensor(array: Array, dtype: DType) -> tuple[bytes, int]:
     Strings are an array of bytes or str (written as UTF-8). Raises InputError where the array's own dtype
     is not the one that `dtype` is read as: nothing is cast.
     """
+    import numpy as np
+
     array = np.asarray(array)
     if dtype is DType.STRING:
         return encode_strings([_as_bytes(element) for element in array.ravel().tolist()])
@@ -81,6 +87,8 @@ def _decode_string_tensor(entry: BundleEntry, raw: bytes | memoryview) -> Array:
 
 def string_array(elements: list[bytes], shape: tuple[int, ...]) -> Array:
     """The elements as an object array; numpy would cut trailing zero bytes off its own bytes type."""
+    import numpy as np
+
     array = np.empty(len(elements), object)
     array[:] = elements
     return array.reshape(shape)

@@ -20,6 +20,7 @@ from migration.model_dir.new_state import renew_state
 from migration.model_dir.report import DirectoryReport, MigratedCheckpoint, Outcome
 from migration.planning.plan import Direction, Plan
 from migration.planning.savecounter import counted
+from migration.storage import sweep
 from migration.verify import verify
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class _Work:
                 rows.append(row)
                 if on_row is not None:
                     on_row(row)
+        for found in chosen:  # a write that was killed behind its commit leaves an empty folder
+            sweep(self._output, found.name)
         return rows
 
     @cached_property

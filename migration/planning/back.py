@@ -119,7 +119,7 @@ def by_mapping(source: Checkpoint, template: Template, mapping: Mapping[str, str
 
 
 def _misplaced(place: str, targets: list[Target], places: Places) -> Problem:
-    from migration.planning.suggest import nearest
+    from migration.suggest import nearest
 
     if targets:
         return Problem(

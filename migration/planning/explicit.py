@@ -9,8 +9,8 @@ from migration.planning.candidates import Candidate
 from migration.planning.onto import Claims
 from migration.planning.places import Places
 from migration.planning.plan import Step
-from migration.planning.suggest import NameIndex, did_you_mean
 from migration.planning.targets import Target
+from migration.suggest import NameIndex, did_you_mean
 
 
 def say(claims: Claims, mapping: Mapping[str, str]) -> None:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from migration.errors import FormatError, PlanError, Problem
 from migration.formats.tensor_bundle import TensorSlice
 from migration.planning.document import Document
-from migration.planning.suggest import did_you_mean, nearest
 from migration.planning.transforms import Transform, TransformError, from_table
+from migration.suggest import did_you_mean, nearest
 from migration.tensors import DType, TensorSpec
 
 T = TypeVar("T")

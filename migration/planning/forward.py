@@ -85,9 +85,9 @@ def _dropped(state: SourceState, options: Options) -> dict[str, str]:
     found: dict[str, str] = {}
     if options.optimizer == "drop":
         for optimizer in state.optimizers:
-            found |= {key: "--optimizer=drop" for key in (*optimizer.slots.values(), *optimizer.scalars.values())}
+            found |= dict.fromkeys((*optimizer.slots.values(), *optimizer.scalars.values()), "--optimizer=drop")
     if options.averages == "drop":
-        found |= {key: "--averages=drop" for key in state.averages}
+        found |= dict.fromkeys(state.averages, "--averages=drop")
     return found
 
 

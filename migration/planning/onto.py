@@ -71,7 +71,7 @@ class Claims:
 def step_for(target: Target, candidate: Candidate, transforms: tuple[Transform, ...] = ()) -> Step:
     """The step that makes the target of the candidate; a dtype of its own is cast to."""
     sources, chain = candidate.sources, (*candidate.transforms, *transforms)
-    if candidate.spec.dtype is not target.spec.dtype:
+    if candidate.spec.dtype is not target.spec.dtype and sources:  # a constant is of its target's dtype
         chain = (*chain, Cast(target.spec.dtype))
     return Step(
         target=target.key,
@@ -251,7 +251,7 @@ def _spoken(target: Target) -> str:
 
 class _Near:
     def __init__(self, specs: Mapping[str, TensorSpec]) -> None:
-        from migration.planning.suggest import NameIndex
+        from migration.suggest import NameIndex
 
         self._specs = specs
         self._index = NameIndex(specs)

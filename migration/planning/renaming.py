@@ -11,7 +11,7 @@ from migration.planning.explicit import check_names
 from migration.planning.plan import Plan, Source, SourceSignature, Step
 from migration.planning.rules import RuleResult, Rules
 from migration.planning.ruling import notes_of, ruled, same_bytes
-from migration.planning.suggest import NameIndex, did_you_mean
+from migration.suggest import NameIndex, did_you_mean
 from migration.tensors import TensorSpec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from migration.errors import PlanError
 from migration.planning.rules import RuleResult, Rules, apply_rules
 from migration.planning.targets import Target
-from migration.tensors import TensorSpec
+from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
@@ -47,6 +47,9 @@ def same_bytes(source: Checkpoint) -> Same:
             return False
         if source.format == "V2" and one not in source.partitions and other not in source.partitions:
             return [each.crc32c for each in source.ranges(one)] == [each.crc32c for each in source.ranges(other)]
-        return bool(source.read(one).tobytes() == source.read(other).tobytes())
+        values = source.read(one), source.read(other)
+        if source.spec(one).dtype is DType.STRING:
+            return bool(values[0].tolist() == values[1].tolist())
+        return bool(values[0].tobytes() == values[1].tobytes())
 
     return same

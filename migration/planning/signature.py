@@ -10,8 +10,8 @@ from migration.errors import PlanError, Problem
 from migration.formats.object_graph import ObjectGraph
 from migration.formats.tensor_bundle import TensorSlice
 from migration.planning.plan import Left, Plan, SourceSignature, Step
-from migration.planning.suggest import NameIndex, did_you_mean
 from migration.planning.transforms import TransformError, step_output
+from migration.suggest import NameIndex, did_you_mean
 from migration.tensors import TensorSpec
 
 MOST_SUGGESTIONS = 50  # differences that come with suggestions

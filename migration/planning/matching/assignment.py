@@ -49,7 +49,9 @@ def margins(evidence: Array, rows: Array, columns: Array, enough: float) -> Arra
     sizes = np.bincount(label, minlength=parts)
     for part in np.flatnonzero(sizes > 1):
         inside = np.flatnonzero(label == part)
-        found[inside] = _shortest_cycles(reduced[np.ix_(inside, inside)], enough) if len(inside) <= MOST_CYCLES else 0
+        found[inside] = (
+            _shortest_cycles(reduced[np.ix_(inside, inside)], enough) if len(inside) <= MOST_CYCLES else 0
+        )
     return found[:count]
 
 

@@ -181,8 +181,7 @@ class WordEvidence:
         known = sorted(set(counts[0]) & set(counts[1]))
         weights = {
             word: min(
-                math.log(len(side) / count[word])
-                for side, count in zip((ours, theirs), counts, strict=True)
+                math.log(len(side) / count[word]) for side, count in zip((ours, theirs), counts, strict=True)
             )
             for word in known
         }

@@ -67,7 +67,9 @@ def _proposal(source: Side, target: Side, pairs: dict[int, Pair]) -> Proposal:
     taken = {pair.candidate for pair in pairs.values()}
     return Proposal(
         pairs=tuple(pairs[index] for index in sorted(pairs)),
-        unused=tuple(name for name, free in zip(source.names, source.free, strict=True) if free and name not in taken),
+        unused=tuple(
+            name for name, free in zip(source.names, source.free, strict=True) if free and name not in taken
+        ),
         unfilled=tuple(
             key
             for index, (key, free) in enumerate(zip(target.names, target.free, strict=True))
@@ -120,5 +122,7 @@ def _undecided(
 def _near(worth: Array, guess: int) -> list[int]:
     """The guess, then the others that come near the best, best first."""
     bar = min(float(worth.max()), float(worth[guess])) - NEAR
-    others = [int(place) for place in np.argsort(-worth, kind="stable") if place != guess and worth[place] >= bar]
+    others = [
+        int(place) for place in np.argsort(-worth, kind="stable") if place != guess and worth[place] >= bar
+    ]
     return [guess, *others[: MOST_NAMED - 1]]

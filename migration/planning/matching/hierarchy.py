@@ -40,9 +40,7 @@ class Hierarchy:
         dice = 2 * between.data / np.maximum(our_weight[between.row] + their_weight[between.col], 1e-9)
         dice *= between.data / (between.data + FEW)
         kept = dice > FAINT
-        affinity = csr_matrix(
-            (dice[kept] ** 2, (between.row[kept], between.col[kept])), shape=between.shape
-        )
+        affinity = csr_matrix((dice[kept] ** 2, (between.row[kept], between.col[kept])), shape=between.shape)
         depth = np.maximum(np.asarray(ours.sum(axis=1)).ravel(), 1.0)
         return cls(diags(1 / np.sqrt(depth)) @ ours, theirs, affinity)
 

@@ -39,7 +39,8 @@ class Nests:
         our_pairs = np.asarray(ours.T @ together.sum(axis=1)).ravel()
         their_pairs = np.asarray(theirs.T @ together.sum(axis=0).T).ravel()
         mutual = np.minimum(
-            inside.data / np.maximum(our_pairs[inside.row], 1), inside.data / np.maximum(their_pairs[inside.col], 1)
+            inside.data / np.maximum(our_pairs[inside.row], 1),
+            inside.data / np.maximum(their_pairs[inside.col], 1),
         )
         kept = (inside.data >= FEWEST) & (mutual >= MUTUAL)
         to_target: dict[int, int] = {}

@@ -25,7 +25,20 @@ _DIRECT = {
     "seed": "seed",
 }
 _STATE = frozenset(  # what optimizers and averages keep beside a variable
-    "adam adamax rmsprop momentum adagrad adadelta ftrl velocity nadam amsgrad vhat exponentialmovingaverage".split()
+    [
+        "adam",
+        "adamax",
+        "rmsprop",
+        "momentum",
+        "adagrad",
+        "adadelta",
+        "ftrl",
+        "velocity",
+        "nadam",
+        "amsgrad",
+        "vhat",
+        "exponentialmovingaverage",
+    ]
 )
 _NORMED = {"kernel": "gamma", "bias": "beta"}
 # How well two different roles go together: 1 is the same, -1 contradicts. Not listed: contradicts.

@@ -63,11 +63,11 @@ def _transposed(source: tuple[int, ...], target: tuple[int, ...]) -> Fitting:
     if len(source) > MOST_TRANSPOSED or sorted(source) != sorted(target):
         return NO_FIT
     fitting = [
-        order
-        for order in permutations(range(len(source)))
-        if tuple(source[axis] for axis in order) == target
+        order for order in permutations(range(len(source))) if tuple(source[axis] for axis in order) == target
     ]
-    fitting.sort(key=lambda order: sum(order[i] > order[j] for i in range(len(order)) for j in range(i, len(order))))
+    fitting.sort(
+        key=lambda order: sum(order[i] > order[j] for i in range(len(order)) for j in range(i, len(order)))
+    )
     return Fitting(Fit.TRANSPOSED, (Transpose(fitting[0]),), len(fitting) == 1)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from migration.planning.matching.roles import ROLE_WORDS, UNKNOWN, role_of
 from migration.planning.matching.paths import walked
+from migration.planning.matching.roles import ROLE_WORDS, UNKNOWN, role_of
 from migration.planning.matching.tokens import Number, Reading, read_names
 from migration.tensors import DType, TensorSpec
 
@@ -73,7 +73,9 @@ class Side:
     @cached_property
     def numbers(self) -> tuple[tuple[Number, ...], ...]:
         """Each tensor's numbers that tell it from others: of slots that hold several values."""
-        found = [tuple({n: None for reading in readings for n in reading.numbers}) for readings in self.readings]
+        found = [
+            tuple({n: None for reading in readings for n in reading.numbers}) for readings in self.readings
+        ]
         values: dict[str, set[int]] = defaultdict(set)
         for numbers in found:
             for number in numbers:

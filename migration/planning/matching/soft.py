@@ -36,7 +36,11 @@ class Picture:
 
 
 def picture(
-    source: Side, target: Side, numbers: tuple[Numbering, Numbering], parts: list[Block], pinned: list[tuple[int, int]]
+    source: Side,
+    target: Side,
+    numbers: tuple[Numbering, Numbering],
+    parts: list[Block],
+    pinned: list[tuple[int, int]],
 ) -> Picture:
     """The evidence of each block after the rounds. `pinned` pairs are known and count in full."""
     evidence = [block.worth for block in parts]
@@ -60,7 +64,12 @@ def _columns_met(numbers: tuple[Numbering, Numbering], together: Matrix) -> Matr
 
 
 def _together(
-    source: Side, target: Side, parts: list[Block], evidence: list[Array], sharpness: float, pinned: list[tuple[int, int]]
+    source: Side,
+    target: Side,
+    parts: list[Block],
+    evidence: list[Array],
+    sharpness: float,
+    pinned: list[tuple[int, int]],
 ) -> Matrix:
     rows, columns, weights = [], [], []
     for block, worth in zip(parts, evidence, strict=True):

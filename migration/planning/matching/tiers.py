@@ -120,15 +120,19 @@ def _round(matter: Matter, tier: Tier, links: list[Link], found: list[Decided]) 
         rows = np.flatnonzero([row not in ours for row in block.rows.tolist()])
         columns = np.flatnonzero([column not in theirs for column in block.columns.tolist()])
         if len(rows) and len(columns):
-            yield from _decided(_weighed(matter, tier, links, scopes, block), matter, tier, belief, rows, columns)
+            yield from _decided(
+                _weighed(matter, tier, links, scopes, block), matter, tier, belief, rows, columns
+            )
 
 
 @dataclass(frozen=True)
 class _Weighed:
-    """A block's evidence in a tier, decided pairs included, and its parts."""
+    """A block's evidence in a tier, decided pairs included, and its parts. What is `doubtful` is not decided,
+    but still a rival of what is."""
 
     block: Block
     evidence: Array
+    doubtful: Array
     numbers: Array
     scopes: Array
 
@@ -137,14 +141,14 @@ def _weighed(matter: Matter, tier: Tier, links: list[Link], scopes: Hierarchy, b
     numbers = NUMBERS * agreement(*matter.numbers, links, block.rows, block.columns)[0]
     support = SCOPES * scopes.support(block.rows, block.columns)
     evidence = block.worth + numbers + support + block.rarity
-    barred = ~block.possible | (numbers < DISAGREE)
+    doubtful = np.zeros(evidence.shape, bool)
     if not tier.counted:
         if matter.blocks.turning is Turning.UNKNOWN:
             evidence = evidence + (Fit.EXACT.value - Fit.TRANSPOSED.value) * block.turned
-        barred |= block.other_role
-        barred |= agreement(*matter.numbers, matter.links, block.rows, block.columns)[1] > 0
-    evidence[barred] = IMPOSSIBLE
-    return _Weighed(block, evidence, numbers, support)
+        against = agreement(*matter.numbers, matter.links, block.rows, block.columns)[1]
+        doubtful = block.other_role | (against > 0)
+    evidence[~block.possible | (numbers < DISAGREE)] = IMPOSSIBLE
+    return _Weighed(block, evidence, doubtful, numbers, support)
 
 
 def _decided(
@@ -163,7 +167,11 @@ def _decided(
         if margin < tier.margin - 1e-9 or evidence[row, column] < tier.evidence:
             continue
         one, other = int(rows[row]), int(columns[column])
-        if not tier.counted and not (_direct(weighed.evidence, one, other) or _complete(matter, block, one, other)):
+        if weighed.doubtful[one, other]:
+            continue
+        if not tier.counted and not (
+            _direct(weighed.evidence, one, other) or _complete(matter, block, one, other)
+        ):
             continue
         yield Decided(
             source=int(block.rows[one]),

@@ -75,7 +75,9 @@ _PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 _PIECE = re.compile(r"\d+x\d+(?:x\d+)?(?![\d])|\d+|[^\W\d_]+", re.UNICODE)
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[^A-Za-z]+")
-_DIMENSIONAL = re.compile(r"(?<![A-Za-z])(conv|convolution|batchnorm|pool|deconv)([123])[dD](?![A-Za-z])", re.IGNORECASE)
+_DIMENSIONAL = re.compile(
+    r"(?<![A-Za-z])(conv|convolution|batchnorm|pool|deconv)([123])[dD](?![A-Za-z])", re.IGNORECASE
+)
 _COUNTED = re.compile(r"^(?P<stem>.*?)_(?P<number>\d+)$")
 _CLASS_COUNTED = re.compile(  # the names that Keras gives by counting: class name, underscore, number
     r"^(?:dense|(?:separable_|depthwise_)?conv[123]d(?:_transpose)?|(?:batch|layer|group)_normalization|embedding"

@@ -45,7 +45,9 @@ class Wording:
         """The words that both sides share, the sizes of blocks, and the layers that go together."""
         ours, theirs = merged(source.words, target.words)
         sizes = {
-            int(column): (len(block.rows), len(block.columns)) for block in blocks.parts for column in block.columns
+            int(column): (len(block.rows), len(block.columns))
+            for block in blocks.parts
+            for column in block.columns
         }
         pairs = [*pinned, *((pair.source, pair.target) for pair in decided)]
         layers = Counter((source.parents[one], target.parents[other]) for one, other in pairs)

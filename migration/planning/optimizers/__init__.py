@@ -1,6 +1,7 @@
 """Optimizer state: recognised in a source and in a template, and laid out from one for the other."""
 
-from migration.planning.optimizers.back import fill_back, names_of
+from migration.planning.optimizers.back import names_of
+from migration.planning.optimizers.fill import fill_back
 from migration.planning.optimizers.layout import lay_out
 from migration.planning.optimizers.mirror import MirrorOptimizer, mirror
 from migration.planning.optimizers.source import recognise

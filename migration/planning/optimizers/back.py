@@ -1,20 +1,18 @@
 """The way back: an object-based optimizer's state under TF1 names.
 
-`names_of` makes the names up as TF1 would: `w/Adam`, `w/Adam_1`, `beta1_power`. `fill_back` completes a
-reversed plan onto names that are known (a manifest's, another checkpoint's): what the target keeps in
-another form, or not at all, is computed from what it has.
+`names_of` makes the names up as TF1 would: `w/Adam`, `w/Adam_1`, `beta1_power`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.hyperparameters import shown
 from migration.planning.optimizers.kinds import KINDS, tf1_slots
 from migration.planning.optimizers.slots import Told
-from migration.planning.optimizers.state import Layout, SourceOptimizer, SourceState, TargetOptimizer
+from migration.planning.optimizers.state import Layout, SourceOptimizer, TargetOptimizer
 from migration.planning.optimizers.template import recognise_template
 from migration.planning.options import Options
 from migration.planning.plan import Left, Source, Step
@@ -96,9 +94,9 @@ def _slots_by_name(
             slot_name = _free(_own_stem(own, name) or f"{name}/{kind.tf1_name}", taken)
             taken.add(slot_name)
             if held is None:
-                yield _zeros(slot_name, variable.spec, "momentum 0 keeps nothing")
+                yield zeros_step(slot_name, variable.spec, "momentum 0 keeps nothing")
             else:
-                yield _slot_step(slot_name, held, slot, target, objects, options, told)
+                yield slot_step(slot_name, held, slot, target, objects, options, told)
 
 
 def _own_stem(own: str, name: str) -> str:
@@ -118,7 +116,7 @@ def _free(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _slot_step(
+def slot_step(
     name: str, key: str, slot: str, target: TargetOptimizer, objects: Template, options: Options, told: Told
 ) -> Step:
     spec = objects.by_key[key].spec
@@ -148,7 +146,7 @@ def _slot_step(
     )
 
 
-def _zeros(name: str, spec: TensorSpec, reason: str) -> Step:
+def zeros_step(name: str, spec: TensorSpec, reason: str) -> Step:
     return Step(
         target=name, spec=spec, transforms=(Constant(0.0),), origin="constant", reason=reason, full_name=name
     )
@@ -174,12 +172,12 @@ def _powers_by_name(
                 full_name=name,
             )
         elif "iterations" in target.scalars:
-            beta, origin = _beta(role.removesuffix("_power"), target, read, None)
+            beta, origin = beta_of(role.removesuffix("_power"), target, read, None)
             told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
-            yield _power_step(name, TensorSpec(DType.FLOAT32, ()), beta, target.scalars["iterations"])
+            yield power_step(name, TensorSpec(DType.FLOAT32, ()), beta, target.scalars["iterations"])
 
 
-def _beta(
+def beta_of(
     role: str, target: TargetOptimizer, read: Read, source: SourceOptimizer | None
 ) -> tuple[float, str]:
     """A beta and where it is from: the source's graph or powers, the checkpoint's variable, the default."""
@@ -191,7 +189,7 @@ def _beta(
     return _DEFAULT_BETAS[role], "the default, nothing tells it"
 
 
-def _power_step(name: str, spec: TensorSpec, beta: float, iterations: str) -> Step:
+def power_step(name: str, spec: TensorSpec, beta: float, iterations: str) -> Step:
     return Step(
         target=name,
         spec=spec,
@@ -217,10 +215,10 @@ def _step_by_name(targets: Iterable[TargetOptimizer], objects: Template, taken: 
     key = next((one.scalars["iterations"] for one in targets if "iterations" in one.scalars), None)
     if key is None or GLOBAL_STEP in taken:
         return
-    yield _step_step(GLOBAL_STEP, TensorSpec(DType.INT64, ()), key, objects)
+    yield count_step(GLOBAL_STEP, TensorSpec(DType.INT64, ()), key, objects)
 
 
-def _step_step(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:
+def count_step(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:
     transforms: tuple[Transform, ...] = ()
     if objects.by_key[key].spec.dtype is not spec.dtype:
         transforms = (Cast(spec.dtype),)
@@ -255,109 +253,3 @@ def _drops(
                 reason = f"TF1 keeps {roles[key]} as a constant of the graph: here {value}"
             found[key] = Left(key=key, spec=spec, reason=reason)
     return tuple(found.values())
-
-
-# Onto names that are known -------------------------------------------------------------------------
-
-
-def fill_back(
-    state: SourceState,
-    forward: Sequence[Step],
-    objects: Template,
-    wanted: Iterable[str],
-    options: Options,
-    read: Read,
-    unchanged: Callable[[str, str], bool] = lambda name, iterations: False,
-) -> Layout:
-    """Steps for names of `wanted` that a reversed plan leaves unfilled, or knows only as they were.
-
-    `state` is the name-based side as `recognise` saw it, `forward` the plan's steps from there to
-    `objects`. Beta powers come from the step count, the step from `iterations`, stored learning rates from
-    the optimizer's, and RMSProp's momentum, where it was 0 and went nowhere, as zeros. `unchanged(name,
-    iterations key)` may say that a beta power is still the one that is known: it gets no step.
-    """
-    told = Told()
-    steps: dict[str, Step] = {}
-    names = set(wanted)
-    for optimizer, target in _partners(state, forward, recognise_template(objects)):
-        iterations = target.scalars.get("iterations")
-        for role, name in _scalar_names(optimizer):
-            if name not in names:
-                continue
-            own = target.scalars.get(role)
-            if own is not None:
-                steps[name] = _plain(name, state.specs[name], own, objects)
-            elif iterations is not None and not unchanged(name, iterations):
-                beta, origin = _beta(role.removesuffix("_power"), target, read, optimizer)
-                steps[name] = _power_step(name, state.specs[name], beta, iterations)
-                told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
-        for (_, slot), name in optimizer.slots.items():
-            if name in names and optimizer.kind == "RMSProp" and slot == "momentum":
-                steps[name] = _zeros(name, state.specs[name], "the target keeps no momentum")
-            elif name in names and optimizer.kind == "Momentum":
-                step = _momentum_back(name, forward, target, objects, options, told)
-                steps |= {name: step} if step is not None else {}
-        for role, number in optimizer.numbers.items():
-            if number.key in names and number.key is not None and role in target.scalars:
-                steps[number.key] = _plain(number.key, state.specs[number.key], target.scalars[role], objects)
-        if (
-            state.step in names
-            and state.step is not None
-            and iterations is not None
-            and state.step not in steps
-        ):
-            steps[state.step] = _step_step(state.step, state.specs[state.step], iterations, objects)
-    return Layout(
-        steps=tuple(steps.values()), notes=tuple(told.notes), problems=tuple(told.problems.values())
-    )
-
-
-def _partners(
-    state: SourceState, forward: Sequence[Step], targets: Sequence[TargetOptimizer]
-) -> Iterator[tuple[SourceOptimizer, TargetOptimizer]]:
-    """The optimizers that the forward plan joined: a slot of the one was made of a slot of the other."""
-    sources = {
-        step.target: {source.key for source in step.sources if not source.template} for step in forward
-    }
-    for optimizer in state.optimizers:
-        keys = set(optimizer.slots.values())
-        for target in targets:
-            if any(sources.get(key, set()) & keys for key in target.slots.values()):
-                yield optimizer, target
-                break
-
-
-def _scalar_names(optimizer: SourceOptimizer) -> Iterator[tuple[str, str]]:
-    for role in ("beta1_power", "beta2_power"):
-        for name in (optimizer.scalars.get(role), *optimizer.doubts.get(role, ())):
-            if name is not None:
-                yield role, name
-
-
-def _plain(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:
-    cast = (Cast(spec.dtype),) if objects.by_key[key].spec.dtype is not spec.dtype else ()
-    return Step(
-        target=name,
-        spec=spec,
-        sources=(Source(key=key),),
-        transforms=cast,
-        origin="optimizer",
-        full_name=name,
-    )
-
-
-def _momentum_back(
-    name: str,
-    forward: Sequence[Step],
-    target: TargetOptimizer,
-    objects: Template,
-    options: Options,
-    told: Told,
-) -> Step | None:
-    """A momentum slot whose velocity was made with a learning rate that another tensor holds."""
-    for step in forward:
-        if step.target in target.slots.values() and name in {source.key for source in step.sources[:1]}:
-            if step.sources[0].transforms:  # cut or turned on the way: the plan's own way back has to do it
-                return None
-            return _slot_step(name, step.target, "momentum", target, objects, options, told)
-    return None

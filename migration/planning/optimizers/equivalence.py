@@ -59,7 +59,7 @@ def differences(source: SourceOptimizer, target: TargetOptimizer, read: Read) ->
             "(Keras's decay); an InverseTimeDecay schedule with decay_steps=1 does the same"
         )
     if source.kind == "Adam" and source.nesterov:
-        yield f"{_where(target)}: the source's Adam looks ahead (use_nesterov, contrib's Nadam), no target does"
+        yield f"{_where(target)}: the source's Adam looks ahead (contrib's Nadam), the template's does not"
     if source.kind == "Nadam":
         yield f"{_where(target)}: Nadam's product of momentum schedules starts anew there"
     if source.kind == "AdamWeightDecay":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from migration.planning.optimizers.equivalence import differences
 from migration.planning.optimizers.leftovers import leftovers
 from migration.planning.optimizers.matching import Pair, is_ambiguous, pairs_of
-from migration.planning.optimizers.scalars import scalar_steps
+from migration.planning.optimizers.scalars import scalar_steps, step_variables
 from migration.planning.optimizers.slots import Told, slot_steps
 from migration.planning.optimizers.state import Layout, SourceState, TargetOptimizer
 from migration.planning.options import Options
@@ -34,7 +34,7 @@ def lay_out(
     `weight_steps` are the decided steps of everything else; a weight's slots go the way that it goes.
     `read` gives scalars of the source. Every key of `targets` but their averages gets a step: of the
     source, of a constant, or of the template (averages are `lay_out_averages`'s); but for those that a
-    problem names.
+    problem names. A step variable of the template's own that nothing else fills gets the count as well.
     """
     told = Told()
     pairs = pairs_of(state, targets, weight_steps, template)
@@ -53,9 +53,11 @@ def lay_out(
                 told.note(f"{pair.target.path}: {alike}")
             for note in differences(pair.first, pair.target, read):
                 told.note(note)
+    mapped = {variable for step in weight_steps for variable in state.variables_of(step)}
+    taken = {step.target for step in weight_steps} | {key for target in targets for key in target.keys}
+    steps += step_variables(state, template, taken, mapped, options, read, told)
     steps = list({step.target: step for step in steps}.values())  # wrappers share their inner one's variables
     used = {source.key for step in steps for source in step.sources if not source.template}
-    mapped = {variable for step in weight_steps for variable in state.variables_of(step)}
     drops, unused = leftovers(state, pairs, used, mapped, options, told)
     _tell_merged(pairs, told)
     return Layout(

@@ -6,6 +6,7 @@ Beta powers go back and forth as TF1 defines them (adam.py): after t updates the
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ from migration.planning.optimizers.kinds import KINDS
 from migration.planning.optimizers.matching import Pair
 from migration.planning.optimizers.slots import Told, from_template
 from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState
-from migration.planning.optimizers.step import StepCount, count_updates
+from migration.planning.optimizers.step import StepCount, count_updates, is_step_name
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Source, Step
 from migration.planning.targets import Target, Template
 from migration.planning.transforms import Cast, Constant, Power, Reshape, Transform
-from migration.tensors import TensorSpec
+from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +55,38 @@ def scalar_steps(
         if key not in told.problems:
             steps.append(step)
     return steps
+
+
+def step_variables(
+    state: SourceState,
+    template: Template,
+    filled: AbstractSet[str],
+    mapped: AbstractSet[str],
+    options: Options,
+    read: Read,
+    told: Told,
+) -> list[Step]:
+    """Steps for integers of the template, beside its optimizers, that are named as step counts are.
+
+    A program keeps its own `global_step`; the source's may go by any name, or only its beta powers tell.
+    Nothing is done where the source's step has a place already (`mapped`) or a target is `filled`.
+    """
+    wanted = [
+        target
+        for target in template.targets
+        if target.key not in filled
+        and target.spec in (TensorSpec(DType.INT64, ()), TensorSpec(DType.INT32, ()))
+        and any(map(is_step_name, (target.full_name, *target.paths)))
+    ]
+    source = next((one for one in state.optimizers if one.scalars), None)
+    if not wanted or state.step in mapped or (state.step is None and source is None and options.step is None):
+        return []
+    count, notes = count_updates(state, source, state.specs, options, read)
+    if count is None:
+        return []
+    for note in notes:
+        told.note(note)
+    return [replace(_iterations(target, count), confidence=Confidence.LIKELY) for target in wanted]
 
 
 def _count(

@@ -73,8 +73,7 @@ class SourceState:
     """The optimizers of a source, its step, its moving averages.
 
     `averages` maps a shadow to the variable that it averages, or to "" where it averages a tensor that
-    is no variable. The step is no part of `claimed`: a template may have a variable for it as well.
-    `specs` are those of the whole source.
+    is no variable. `specs` are those of the whole source.
     """
 
     optimizers: tuple[SourceOptimizer, ...] = ()

@@ -62,7 +62,7 @@ def step_key(
     scalars = {
         key: spec.dtype for key, spec in specs.items() if spec.shape in ((), (1,)) and _countable(spec)
     }
-    named = [key for key in scalars if _STEP_NAME.match(key.rpartition("/")[2])]
+    named = [key for key in scalars if is_step_name(key)]
     whole = [key for key in named if _is_whole(read(key))]
     if whole:
         best = min(
@@ -77,6 +77,11 @@ def step_key(
     if len(integers) == 1:
         return integers[0], Confidence.LIKELY, "the only integer"
     return None, Confidence.UNDECIDED, "no variable looks like a step count"
+
+
+def is_step_name(name: str) -> bool:
+    """Whether a variable's name or path ends as those of step counts do."""
+    return _STEP_NAME.match(name.rpartition("/")[2]) is not None
 
 
 def _countable(spec: TensorSpec) -> bool:

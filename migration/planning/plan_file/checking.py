@@ -10,8 +10,8 @@ from migration.formats.object_graph import ObjectGraph
 from migration.planning.fields import Findings
 from migration.planning.plan import Confidence, Step
 from migration.planning.plan_file.account import graph_keys
-from migration.planning.suggest import NameIndex, did_you_mean
 from migration.planning.transforms import TransformError, step_output
+from migration.suggest import NameIndex, did_you_mean
 from migration.tensors import TensorSpec
 
 MOST_SUGGESTIONS = 50  # problems that come with suggestions

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from migration.errors import Problem
 from migration.planning.plan import Left, Step
-from migration.planning.suggest import NameIndex
 from migration.planning.targets import Target
+from migration.suggest import NameIndex
 from migration.tensors import TensorSpec
 
 MOST_SUGGESTIONS = 50  # problems, and left-overs of each side, that come with suggestions

@@ -384,6 +384,25 @@ def test_an_imported_saver_keeps_its_settings(as_text: bool, tmp_path: Path) -> 
         assert act(OURS) == ["m-00000003", True, False, (2, 0.5)] * 2
 
 
+@pytest.mark.parametrize("style", ["name-based", "object-based"])
+def test_an_imported_saver_checks_and_maps_too(style: str, saved: str, tmp_path: Path) -> None:
+    path = saved if style == "name-based" else object_based(tmp_path, v=ONE_TO_SIX)
+
+    def imported(shape: list[int]) -> Any:
+        with tf.Graph().as_default():
+            tf1.get_variable("v", shape, use_resource=True)
+            meta_graph = OURS.Saver().export_meta_graph()
+        with tf.Graph().as_default() as graph, tf1.Session() as sess:
+            saver = OURS.import_meta_graph(meta_graph)
+            graph.finalize()
+            saver.restore(sess, path)
+            return sess.run("v/Read/ReadVariableOp:0").tolist()
+
+    assert imported([2, 3]) == ONE_TO_SIX.tolist()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Assign requires shapes"):
+        imported([3, 2])
+
+
 def test_savers_of_an_imported_collection_are_of_this_class() -> None:
     with tf.Graph().as_default():
         tf1.get_variable("v", [1])

@@ -184,6 +184,7 @@ def test_what_cannot_be_viewed_is_refused(tmp_path: Path) -> None:
         Saver([variable], object_view=7)
     with pytest.raises(ValueError, match="1 variables that this Saver does not save: w/"):
         Saver([variable], object_view=tf.train.Checkpoint(w=other)).save(None, str(tmp_path / "m"))
+    assert not list(tmp_path.iterdir()), "nothing is written"
     with pytest.raises(ValueError, match="1 names that this Saver does not save: nothing"):
         Saver([variable], object_view={"a": "nothing"}).save(None, str(tmp_path / "m"))
     with pytest.warns(UserWarning, match="does not reach 1 variables of this Saver: w"):

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorflow.python.ops import io_ops
 from tensorflow.python.training import saver as saver_module
 
 from .side_by_side import OURS, STOCK, Api, compare, graph_facts
@@ -508,6 +509,37 @@ def test_wrapped_function_saves_and_restores(tmp_path: Path) -> None:
 
 def test_the_classes_are_the_same_kind() -> None:
     assert issubclass(OURS.Saver, STOCK.Saver)
+
+
+class SlicesBuilder(saver_module.BaseSaverBuilder):  # type: ignore[misc]
+    """Restores by the ops of the oldest Savers."""
+
+    def restore_op(self, filename_tensor: Any, saveable: Any, preferred_shard: int) -> list[Any]:
+        return [
+            io_ops._restore_slice(
+                filename_tensor, spec.name, spec.slice_spec, spec.dtype, "slice", preferred_shard
+            )
+            for spec in saveable.specs
+        ]
+
+
+@pytest.mark.parametrize("source", ["V1", "object-based", "other names"])
+def test_a_builder_of_other_ops(source: str, tmp_path: Path) -> None:
+    def scenario(api: Api, folder: Path) -> Any:
+        variables = {"w": tf.Variable([1.0, 2.0], name="w"), "v": tf.Variable([3.0], name="v")}
+        if source == "object-based":
+            path = tf.train.Checkpoint(**variables).save(str(folder / "m"))
+        else:
+            if source == "other names":
+                variables = {"x": variables["w"]}
+            path = api.Saver(variables, write_version=V1).save(None, str(folder / "m"))
+        with tf.Graph().as_default(), tf1.Session() as sess:
+            w = tf1.get_variable("w", [2])
+            saver = api.Saver(builder=SlicesBuilder(V1))
+            saver.restore(sess, path)
+            return sess.run(w).tolist()
+
+    compare(scenario, tmp_path)
 
 
 VARIABLES = st.lists(

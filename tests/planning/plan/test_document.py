@@ -37,9 +37,7 @@ def test_what_is_written_is_read(table: dict[str, Any]) -> None:
     assert [document.place(key) for key in table] == [f"f:{number}" for number in range(1, len(table) + 1)]
 
 
-@pytest.mark.parametrize(
-    "text", ["\udc80", "a\ud800b", ESCAPE, f"{ESCAPE}\udcff", f"{ESCAPE}{ESCAPE}\x7f", "\udfff"]
-)
+@pytest.mark.parametrize("text", ["\udc80", "a\ud800b", ESCAPE, f"{ESCAPE}\udcff", f"{ESCAPE}{ESCAPE}\x7f"])
 def test_what_toml_cannot_hold(text: str) -> None:
     quoted(text).encode()
     assert read_document(f"{quoted(text)} = {value([text])}", "f").values == {text: [text]}

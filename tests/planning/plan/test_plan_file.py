@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,18 +115,15 @@ def encodable(steps: list[Step]) -> bool:
         return False
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(plans())
 def test_read_and_written_is_the_same_plan(plan: Plan) -> None:
     text = to_toml(plan)
     text.encode()  # a file is UTF-8 whatever the names are
-    assert from_toml(text, "plan.toml") == plan
-    assert list(from_toml(text, "plan.toml").source.specs) == list(plan.source.specs)
-
-
-@given(plans())
-def test_writing_is_stable(plan: Plan) -> None:
-    assert to_toml(from_toml(to_toml(plan), "plan.toml")) == to_toml(plan)
+    read = from_toml(text, "plan.toml")
+    assert read == plan
+    assert list(read.source.specs) == list(plan.source.specs)
+    assert to_toml(read) == text
 
 
 @pytest.mark.parametrize("dtype", DECODABLE, ids=str)
@@ -405,29 +401,6 @@ def test_no_damage_raises_anything_else(data: st.DataObject) -> None:
 def test_deep_nesting_is_refused(text: str) -> None:
     with pytest.raises(PlanError):
         from_toml(text, "p")
-
-
-def test_very_many_steps() -> None:
-    """100,000 steps are written in some 2 s, read in 5, refused in 9; a tenth of them here."""
-    specs = {f"model/layer_{n}/kernel": floats(2, 3) for n in range(10_000)}
-    steps = tuple(
-        Step(
-            target=f"m/{n}/kernel/V",
-            spec=floats(3, 2),
-            sources=(Source(key=key),),
-            transforms=(Transpose((1, 0)),),
-            reason="because",
-        )
-        for n, key in enumerate(specs)
-    )
-    plan = Plan(to="object", source=SourceSignature(specs=specs), steps=steps)
-    started = time.process_time()
-    text = to_toml(plan)
-    assert from_toml(text, "p") == plan
-    with pytest.raises(PlanError) as caught:
-        from_toml(text.replace('["model/layer_9', '["model/layer_x9'), "p.toml")
-    assert len(caught.value.problems) == 1111
-    assert time.process_time() - started < 15  # quadratic work would take minutes
 
 
 def test_transforms_of_sources_and_templates_are_written() -> None:
