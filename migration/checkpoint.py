@@ -27,7 +27,7 @@ from migration.formats.tensor_bundle import (
 )
 from migration.location import STATE_FILE, Location, foreign_kind, locate
 from migration.storage import StoredFile
-from migration.tensors import TensorSpec
+from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,8 +170,7 @@ class Checkpoint:
         """The object graph; None where the checkpoint is name-based only."""
         if GRAPH_KEY not in self.all_specs:
             return None
-        serialized = self.read(GRAPH_KEY).item()
-        return ObjectGraph.from_bytes(serialized, f"the object graph of {self.prefix}")
+        return ObjectGraph.from_bytes(self._bookkeeping(GRAPH_KEY), f"the object graph of {self.prefix}")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -211,10 +210,17 @@ class Checkpoint:
     @cached_property
     def manifest_bytes(self) -> bytes | None:
         """The serialized manifest of the migration that wrote the checkpoint; None where there is none."""
-        if MANIFEST_KEY not in self.all_specs:
-            return None
-        value = self.read(MANIFEST_KEY).item()
-        return bytes(value)
+        return self._bookkeeping(MANIFEST_KEY) if MANIFEST_KEY in self.all_specs else None
+
+    def _bookkeeping(self, key: str) -> bytes:
+        """What stands under a key that is no tensor's: one string. Raises FormatError for anything else."""
+        spec = self.all_specs[key]
+        if spec != TensorSpec(DType.STRING, ()):
+            raise FormatError(
+                f"{self.prefix}: {key} is {spec}, not a string: something else wrote it, or it is "
+                "corrupt: copy the file again"
+            )
+        return bytes(self.read(key).item())
 
     @cached_property
     def digest(self) -> str:
@@ -224,7 +230,11 @@ class Checkpoint:
         """
         lines = []
         for key, spec in self.specs.items():
-            crcs = [(str(extent), entry.crc32c) for extent, entry in self.placed(key)] if self.format == "V2" else []
+            crcs = (
+                [(str(extent), entry.crc32c) for extent, entry in self.placed(key)]
+                if self.format == "V2"
+                else []
+            )
             lines.append(f"{key}\0{spec}\0{crcs}")
         if self.format == "V1":
             lines += [str(os.stat(path).st_size) for path in self.location.files]

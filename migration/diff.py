@@ -79,7 +79,11 @@ def compare(
     there = there if isinstance(there, Checkpoint) else Checkpoint.open(there)
     if plan is not None:
         check_fits(plan, here)
-    paired = by_names(here, there) if plan is None else by_plan(here, there, counted(plan, there.prefix), "the plan")
+    paired = (
+        by_names(here, there)
+        if plan is None
+        else by_plan(here, there, counted(plan, there.prefix), "the plan")
+    )
     rows = []
     for number, step in enumerate(paired.steps):
         rows.append(_compared(here, there, step))

@@ -34,7 +34,7 @@ class ReadState:
         return tuple(dict.fromkeys(path for path in paths if path))
 
     def without_index(self, recorded: str) -> str | None:
-        """The prefix that the path means, where its index is gone and its shards are there; None elsewhere."""
+        """The prefix that the path means, if its index is gone and its shards are there; None elsewhere."""
         if self.found[recorded] is not None:
             return None
         places = parts_of_state_path(self.directory, recorded)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint
-from migration.contents.streams import is_numeric, open_stream, pairs
+from migration.contents.streams import Block, is_numeric, open_stream, pairs
 from migration.errors import FormatError, Problem, VerificationError
 from migration.formats.tensor_bundle import encode_tensor
 from migration.pairing import Pairing, pair_up
@@ -252,8 +252,8 @@ class _Comparer:
             stream.finish()
         except FormatError as error:
             return Verdict.DAMAGED, str(error)
-        if found != memoryview(wanted):
-            return Verdict.DIFFERS, _where(step, memoryview(wanted), found, 0)
+        if found != wanted:
+            return Verdict.DIFFERS, _where(step, wanted, found, 0)
         return Verdict.COMPUTED, ""
 
 
@@ -278,7 +278,7 @@ def _raise_if_source(source: Checkpoint, key: str, error: FormatError) -> None:
         raise error
 
 
-def _where(step: Step, old: memoryview, new: memoryview, start: int) -> str:
+def _where(step: Step, old: Block, new: Block, start: int) -> str:
     at = next(_differing(old, new))
     itemsize = step.spec.dtype.itemsize
     if itemsize is None or step.spec.dtype is DType.STRING or not is_numeric(step.spec.dtype):
@@ -286,7 +286,7 @@ def _where(step: Step, old: memoryview, new: memoryview, start: int) -> str:
     return f"from element {(start + at) // itemsize} of {step.spec.size} on"
 
 
-def _differing(old: memoryview, new: memoryview) -> Iterator[int]:
+def _differing(old: Block, new: Block) -> Iterator[int]:
     half = 1 << 12
     for start in range(0, len(old), half):
         if old[start : start + half] != new[start : start + half]:

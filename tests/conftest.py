@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ("pytester",)  # for the tests of the pytest plugin
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the first import of TensorFlow
 
 # Times vary with the load of the machine, so no example has a deadline; a CI run can be repeated exactly.

@@ -33,6 +33,14 @@ ABOVE = ("tensorflow", "keras", "tf_keras", "legacy_ckpt", "ckpt_tools", "tools"
 MODULES = sorted((ROOT / "migration").rglob("*.py"))
 
 
+def name_of(path: pathlib.Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = frozenset(map(name_of, MODULES))
+
+
 def imported(path: pathlib.Path) -> set[str]:
     """Every module that the file imports when it runs, function-local imports included."""
     found: set[str] = set()
@@ -40,9 +48,8 @@ def imported(path: pathlib.Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            if node.module == "migration":
-                found |= {f"migration.{alias.name}" for alias in node.names}
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in NAMES else node.module for name in inner}
     return found
 
 
@@ -79,11 +86,6 @@ def test_no_cycles() -> None:
     }
     for start in edges:
         assert start not in reachable(edges, start), start
-
-
-def name_of(path: pathlib.Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def reachable(edges: dict[str, set[str]], start: str) -> set[str]:

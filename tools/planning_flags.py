@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 from ckpt_tools import terminal
@@ -128,55 +127,12 @@ class PlanningFlags:
 
 
 def read_mapping(path: str | None) -> dict[str, str] | None:
-    """The mapping in a JSON file of one object, or in a TOML file of strings (at its top or under [mapping]).
-
-    Raises InputError for a file of another kind.
-    """
+    """The mapping in a JSON or TOML file; None where there is none."""
     if not path:
         return None
-    from migration.errors import InputError
+    from migration.planning.rules import read_mapping as read
 
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    found = _parsed(text, path)
-    if isinstance(found, dict) and isinstance(found.get("mapping"), dict) and len(found) == 1:
-        found = found["mapping"]
-    if not isinstance(found, dict):
-        raise InputError(
-            f"{path}: a mapping is one object of names and places, this is a {type(found).__name__}"
-        )
-    wrong = [name for name, place in found.items() if not isinstance(place, str) or not place]
-    if wrong:
-        raise InputError(
-            f"{path}: {wrong[0]!r} must lead to a text; {len(wrong)} entries do not (quote names with dots)"
-        )
-    return dict(found)
-
-
-def _parsed(text: str, path: str) -> Any:
-    from migration.config import parse_toml
-    from migration.errors import InputError
-
-    try:
-        if text.lstrip().startswith("{") or path.endswith(".json"):
-            return json.loads(text, object_pairs_hook=_once)
-        return parse_toml(text)
-    except ValueError as error:  # both decoders' errors are ValueErrors
-        raise InputError(
-            f"{path}: not readable as {'JSON' if path.endswith('.json') else 'TOML'}: {error}"
-        ) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name!r} stands there twice")
-        found[name] = value
-    return found
+    return read(path)
 
 
 def read_rules(path: str | None) -> Rules | None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from legacy_ckpt.management import state
 from legacy_ckpt.management.files import delete
 from legacy_ckpt.management.record import Entry, Record, digest_of, read_record, write_record, write_whole
-from migration.errors import CheckpointNotFoundError
+from migration.errors import CheckpointNotFoundError, InputError
 from migration.formats.checkpoint_state import CheckpointState
 
 _gfile = tf.io.gfile
@@ -164,6 +164,10 @@ class Shelf:
 
         Raises CheckpointNotFoundError, naming those that exist.
         """
+        if which is None:
+            raise InputError(
+                f"{self.directory}: which checkpoint? None is none: say 'latest', 'best', a number or a path"
+            )
         if which == "latest":
             found = self.latest
         elif which == "best":

@@ -1,4 +1,4 @@
-"""Live TensorFlow 2 objects and name-based checkpoints: restore into them, save from them, see their graph."""
+"""Live TensorFlow 2 objects and name-based checkpoints: restored into, saved from, and seen as a graph."""
 
 from __future__ import annotations
 

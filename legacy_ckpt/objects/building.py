@@ -1,4 +1,4 @@
-"""Refuses models that are not built yet: what does not exist cannot be restored, only later and in silence."""
+"""Refuses models that are not built yet: TensorFlow would restore them later, in silence, or never."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_BUILT = "not built yet, so there is nothing to restore into:"
 
 
 class NotBuiltError(InputError, ProblemsError):
-    """Models, layers or optimizers that have no variables yet. `problems` names each and says how to build it."""
+    """Models, layers or optimizers without variables yet. `problems` names each and says how to build it."""
 
 
 def refuse_unbuilt(target: Any, optimizers: bool = True) -> None:
@@ -44,10 +44,6 @@ def _model_problem(name: str) -> Problem:
 
 
 def _objects(target: Any) -> list[Any]:
-    if isinstance(target, dict):
-        return [each for value in target.values() for each in _objects(value)]
-    if isinstance(target, (list, tuple)):
-        return [each for value in target for each in _objects(value)]
     try:
         found: list[Any] = graph_view.ObjectGraphView(target).breadth_first_traversal()[0]
     except ValueError as error:  # tf_keras lists no parts of a model without weights
@@ -58,7 +54,9 @@ def _objects(target: Any) -> list[Any]:
 
 
 def _is_built(item: Any) -> bool:
-    return getattr(item, "built", getattr(item, "_built", True)) is not False
+    if hasattr(item, "_build_learning_rate"):  # an optimizer of tf_keras, which makes its slots in build()
+        return getattr(item, "_built", False)
+    return getattr(item, "built", True) is not False
 
 
 def _is_optimizer(item: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Live objects, seen as the checkpoint that they would write: keys, specs, graph, values; nothing is written."""
+"""Live objects, seen as the checkpoint that they would write: keys, specs, graph and values."""
 
 from __future__ import annotations
 
@@ -78,50 +78,60 @@ class LiveCheckpoint(Checkpoint):
             raise MissingKeyError(f"{self.prefix} holds no tensor {key!r}")
         return np.array(self.places[key].value().numpy())
 
+    def takes(self, key: str, spec: TensorSpec) -> bool:
+        """Whether the holder of `key` can be given a tensor of that spec: a table's size, say, is free."""
+        now = self.specs.get(key)
+        if now is None or now.dtype is not spec.dtype:
+            return False
+        shape = getattr(self.places[key].holder, "shape", None)
+        return now == spec or shape is None or bool(tf.TensorShape(shape).is_compatible_with(spec.shape))
+
     def check_shards(self) -> None:
         """Nothing to check: no file."""
 
 
-def live(target: Any) -> LiveCheckpoint:
-    """The view of `target`: a tf.train.Checkpoint, a Keras model or layer, an optimizer, a tf.Module, ...
+def rooted(target: Any) -> Any:
+    """What TensorFlow tracks `target` as: a tf.train.Checkpoint, a Keras model, an optimizer, a tf.Module.
 
-    A dict, list or tuple of such is taken as tf.train.Checkpoint would take it. Raises InputError for
-    what TensorFlow cannot track, and in graph mode.
+    A dict, list or tuple is tracked as an attribute of that kind is. Raises InputError for what cannot be
+    tracked, and in graph mode.
     """
     if not tf.executing_eagerly():
         raise InputError(
-            "live objects are restored in eager mode; this is graph mode: use legacy_ckpt.Saver for the graph's variables"
+            "this is graph mode, and live objects are restored in eager mode: "
+            "use legacy_ckpt.Saver for the variables of a graph"
         )
     if isinstance(target, (dict, list, tuple)):
-        target = trackable_of_structure(target)
+        holder = tf.Module()
+        holder.structure = target
+        target = holder.structure
     if not isinstance(target, trackable.Trackable):
         raise InputError(
-            f"{type(target).__name__} cannot be restored: pass a tf.train.Checkpoint, a Keras model, an optimizer or a "
-            "tf.Module, or wrap objects by name, such as tf.train.Checkpoint(model=model, optimizer=optimizer)"
+            f"{type(target).__name__} cannot be restored: pass a tf.train.Checkpoint, a Keras model, an "
+            "optimizer or a tf.Module, or wrap objects by name: tf.train.Checkpoint(model=model)"
         )
-    if isinstance(target, tf.train.Checkpoint):
-        _ = target.save_counter  # made when it is first asked for; a restore sets it as well
-    return LiveCheckpoint(target)
+    return target
 
 
-def trackable_of_structure(structure: Any) -> Any:
-    """A tf.Module with the parts of a dict, list or tuple as its attributes `root`."""
-    holder = tf.Module()
-    holder.root = structure
-    return holder.root
+def live(root: Any) -> LiveCheckpoint:
+    """The view of what `rooted` gave; of a tf.train.Checkpoint, with its save counter."""
+    if isinstance(root, tf.train.Checkpoint):
+        _ = root.save_counter  # made when it is first asked for
+    return LiveCheckpoint(root)
 
 
 def template(target: Any) -> Template:
     """The object graph of live objects, with dtypes, shapes and names, for a plan; no tensor is saved.
 
     `target` is a tf.train.Checkpoint, a Keras model, an optimizer, a tf.Module, or a dict or list of such.
-    Raises InputError for anything else, and for a model that is not built.
+    Raises InputError for anything else, NotBuiltError for a model that is not built.
     """
     from legacy_ckpt.objects.building import refuse_unbuilt
 
-    refuse_unbuilt(target)
-    checkpoint = live(target)
-    return Template(checkpoint=checkpoint, graph=checkpoint.graph, keep=target)
+    root = rooted(target)
+    refuse_unbuilt(root, optimizers=False)
+    checkpoint = live(root)
+    return Template(checkpoint=checkpoint, graph=checkpoint.graph, keep=root)
 
 
 def _places(serialized: Mapping[Any, Mapping[str, Any]]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from legacy_ckpt.objects.building import refuse_unbuilt
-from legacy_ckpt.objects.live import live
+from legacy_ckpt.objects.live import live, rooted
 from legacy_ckpt.objects.planning import PlanLike, RulesLike
 from migration.convert import Receipt, execute
 from migration.errors import InputError
@@ -42,8 +42,9 @@ def save_names(
     TargetError where the prefix exists (unless `overwrite`) or cannot be written. Written aside and renamed:
     after an error nothing is left behind.
     """
-    refuse_unbuilt(target, optimizers=False)
-    source = live(target)
+    root = rooted(target)
+    refuse_unbuilt(root, optimizers=False)
+    source = live(root)
     if plan is None:
         plan = make_plan(
             source,

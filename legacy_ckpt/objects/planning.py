@@ -9,7 +9,7 @@ from typing import Any
 
 from legacy_ckpt.objects.between import by_graph
 from legacy_ckpt.objects.building import NotBuiltError, refuse_unbuilt
-from legacy_ckpt.objects.live import LiveCheckpoint, live
+from legacy_ckpt.objects.live import LiveCheckpoint, live, rooted
 from migration.checkpoint import Checkpoint, Style
 from migration.errors import InputError, PlanError, Problem, UnmappedError
 from migration.planning.forward import state_of
@@ -46,8 +46,9 @@ def task_for(
 
     Raises NotBuiltError, InputError, or PlanError where the plan was made for another source or target.
     """
-    refuse_unbuilt(target, optimizers=_needs_optimizer(source, options))
-    objects = live(target)
+    root = rooted(target)
+    refuse_unbuilt(root, optimizers=_needs_optimizer(source, options))
+    objects = live(root)
     template = Template(checkpoint=objects, graph=objects.graph)
     if plan is not None:
         if rules is not None or mapping or options is not None:
@@ -55,7 +56,7 @@ def task_for(
         made = plan if isinstance(plan, Plan) else read_plan(plan)
         check_source(made, source.specs)
     elif source.style is Style.OBJECT and rules is None and not mapping:
-        made = by_graph(source, template)
+        made = by_graph(source, objects)
     else:
         made = make_plan(
             source,
@@ -93,7 +94,7 @@ def _misfits(plan: Plan, objects: LiveCheckpoint) -> Iterator[Problem]:
         if spec is None:
             message = "the objects have no such key: make the plan with the same objects under the same names"
             yield Problem(kind="target", where=step.target, message=message)
-        elif spec != step.spec:
+        elif not objects.takes(step.target, step.spec):
             message = f"the plan makes {step.spec}, the object is {spec}: the model differs from the plan's"
             yield Problem(kind="target", where=step.target, message=message)
 
@@ -109,9 +110,9 @@ def check_decided(plan: Plan, partial: bool) -> None:
         problems += [_missing(left) for left in plan.unfilled]
     if problems:
         raise UnmappedError(
-            f"{len(undecided)} undecided, {len(plan.unfilled)} tensors of the objects that the checkpoint has "
-            f"nothing for, {len(plan.unused)} keys unread; nothing was changed. Rules or a mapping decide, "
-            "partial=True restores the rest",
+            f"{len(undecided)} undecided, {len(plan.unfilled)} missing from the checkpoint, "
+            f"{len(plan.unused)} of its keys unread; nothing was changed. Rules or a mapping decide; "
+            "partial=True restores what is certain",
             problems + [_unread(left) for left in plan.unused],
         )
 

@@ -57,7 +57,7 @@ class Values:
 
 
 def verified(steps: Iterable[Step], source: Checkpoint, objects: LiveCheckpoint) -> Values:
-    """The values of all steps: those to compute are computed, those that lie ready are checked where they lie.
+    """The values of all steps: computed where they have to be, else checked where they lie.
 
     Raises FormatError for missing or damaged bytes, TransformError for a value that cannot be computed.
     """

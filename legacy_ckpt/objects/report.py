@@ -33,7 +33,7 @@ class ObjectReport:
         return self.plan.unused
 
     def assert_consumed(self) -> ObjectReport:
-        """The report itself. Raises AssertionError where anything is left over or missing: it names all of it."""
+        """The report itself. Raises AssertionError, naming all, where anything is left over or missing."""
         if self.left_over or self.missing:
             raise AssertionError(str(self))
         return self

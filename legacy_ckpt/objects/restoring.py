@@ -31,8 +31,8 @@ def restore(
     target: a tf.train.Checkpoint, a Keras 3 or tf_keras model, an optimizer, a tf.Module, or a dict or list
         of such. It has to be built.
     path: whatever `migration.Checkpoint.open` opens.
-    plan: a Plan or the path of a plan file; or `rules` (what `Rules.of` takes), `mapping` and `options` as for
-        `migration.make_plan`, which decides by full names, paths and likeness otherwise.
+    plan: a Plan or the path of a plan file; or `rules` (what `Rules.of` takes), `mapping` and `options` as
+        for `migration.make_plan`, which decides by full names, paths and likeness otherwise.
     partial: leave tensors as they are for which the checkpoint has nothing.
 
     Returns what was restored and what was not, on both sides, unread keys included. Raises NotBuiltError,
@@ -42,8 +42,8 @@ def restore(
     """
     if path is None:
         raise InputError(
-            "path is None: there is no checkpoint to restore, and nothing was changed; tf.train.latest_checkpoint "
-            "gives None for a directory without a state file, or for a prefix in place of a directory"
+            "path is None: there is no checkpoint to restore, and nothing was changed; latest_checkpoint "
+            "gives None for a directory without a state file, TensorFlow's also for a prefix in its place"
         )
     source = path if isinstance(path, Checkpoint) else Checkpoint.open(path)
     task = task_for(target, source, plan, rules, mapping, options)
@@ -83,12 +83,13 @@ def _check_whole(steps: list[Step], objects: LiveCheckpoint) -> None:
 
 def _report(task: Task, restored: list[Step], kept: list[Step]) -> ObjectReport:
     plan: Plan = task.plan
+    used = {taken.key for step in plan.steps for taken in step.sources if not taken.template}
     return ObjectReport(
         prefix=task.source.prefix,
         plan=plan,
         restored=tuple(step for step in restored if step.confidence is not Confidence.UNDECIDED),
         kept=tuple(kept),
         missing=plan.unfilled,
-        unread=(*plan.unused, *plan.drops),
+        unread=tuple(left for left in (*plan.unused, *plan.drops) if left.key not in used),
         notes=(*task.source.location.remarks, *plan.notes),
     )

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saver_pb2
-from tensorflow.python.saved_model.pywrap_saved_model import metrics
-from tensorflow.python.training import saver as saver_module
 
 from legacy_ckpt.fitting.report import RestoreReport
 from legacy_ckpt.fitting.wanted import RestoreOps
@@ -192,14 +189,8 @@ class Saver(stock.StockSaver):  # type: ignore[misc]  # TensorFlow ships no type
                     "Can't load save_path when it is None: tf.train.latest_checkpoint returns None "
                     "where it finds no checkpoint; check the directory."
                 )
-            started = time.time()
             prefix = find_prefix(plain_path(save_path))
-            report = restore_from(self, sess, prefix, partial, renamer(rename))
-            metrics.AddCheckpointReadDuration(
-                api_label=saver_module._SAVER_LABEL,
-                microseconds=saver_module._get_duration_microseconds(started, time.time()),
-            )
-        return report
+            return restore_from(self, sess, prefix, partial, renamer(rename))
 
     @contextlib.contextmanager
     def _mode_of(self, sess: Any) -> Iterator[None]:

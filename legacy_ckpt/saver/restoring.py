@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.platform import tf_logging as logging
+from tensorflow.python.saved_model.pywrap_saved_model import metrics
+from tensorflow.python.training import saver as saver_module
 from tensorflow.python.training.saving import saveable_object_util
 
 from legacy_ckpt import explain
@@ -25,18 +28,37 @@ def restore_from(
 
     Everything is checked by the index before anything is assigned. Raises as `Saver.restore` does.
     """
+    started = time.time()
     _check_session(saver, sess)
+    ops, saveables, wishes = _wishes(saver, sess)
+    if ops is None and not tf.executing_eagerly():  # a builder of another kind, or another graph
+        _check_plain(partial, rename)
+        with explain.readable(prefix):
+            StockSaver.restore(saver, sess, prefix)
+        return None
     logging.info("Restoring parameters from %s", prefix)
+    report = _restore_checked(saver, sess, prefix, (ops, saveables, wishes), partial, rename)
+    metrics.AddCheckpointReadDuration(
+        api_label=saver_module._SAVER_LABEL,
+        microseconds=saver_module._get_duration_microseconds(started, time.time()),
+    )
+    return report
+
+
+def _restore_checked(
+    saver: Any,
+    sess: Any,
+    prefix: str,
+    asked: tuple[RestoreOps | None, list[Any], tuple[Wanted, ...]],
+    partial: bool,
+    rename: Rename | None,
+) -> RestoreReport | None:
+    ops, saveables, wishes = asked
     try:
         inventory = Inventory.of(prefix)
     except explain.READ_ERRORS:  # the restore op raises the type that callers know
         with explain.readable(prefix):
             _run_as_built(saver, sess, prefix)
-        return None
-    ops, saveables, wishes = _wishes(saver, sess)
-    if ops is None and not tf.executing_eagerly():  # a builder of another kind, or another graph
-        with explain.readable(prefix):
-            StockSaver.restore(saver, sess, prefix)
         return None
     fit = match(wishes, inventory, rename)
     if not fit.is_complete and not partial:
@@ -49,6 +71,14 @@ def restore_from(
         else:
             loading.run_graph(sess, ops, fit, inventory, saver.saver_def)
     return RestoreReport.of(prefix, fit) if partial else None
+
+
+def _check_plain(partial: bool, rename: Rename | None) -> None:
+    if partial or rename is not None:
+        raise ValueError(
+            "partial=True and rename= need a Saver whose restore ops are RestoreV2 ops of this session's graph: "
+            "this one was built by another builder, or in another graph"
+        )
 
 
 def _check_session(saver: Any, sess: Any) -> None:

@@ -18,6 +18,7 @@ from migration.errors import InputError, Problem, TargetError, UnmappedError
 from migration.formats.object_graph import GRAPH_KEY
 from migration.formats.tensor_bundle import shard_name
 from migration.location import INDEX
+from migration.planning.assembling import restorable
 from migration.planning.manifest import Manifest
 from migration.planning.plan import Confidence, Left, Plan, Source
 from migration.planning.savecounter import counted
@@ -74,6 +75,7 @@ def execute(
     plan = counted(plan, prefix)
     check_decided(plan)
     check_source(plan, source)
+    plan = restorable(plan, source.partitions)
     source.check_shards()
     if data == "link" and source.format != "V2":
         raise InputError(

@@ -119,6 +119,10 @@ def _made(step: Step, side_of: SideOf) -> Output:
         raise FormatError(
             f"{step.target}: a {spec.dtype} tensor can only be carried over from a V2 bundle as it is"
         )
+    number = _whole_number(step)
+    if number is not None:
+        payload = number.to_bytes(8, "little", signed=True)
+        return Output(step.target, spec, ((None, Ready(payload, masked_crc32c(payload))),))
     array = computed_array(step, step_arrays(step, side_of))
     ready: list[tuple[TensorSlice | None, Piece]] = []
     for extent in extents:
@@ -133,6 +137,14 @@ def _parts(step: Step, side_of: SideOf) -> tuple[TensorSlice, ...]:
         return step.partitions or ()
     key = step.sources[0].key
     return side_of(step.sources[0]).partitions.get(key, ())
+
+
+def _whole_number(step: Step) -> int | None:
+    """The value of a step that is just an int64 scalar, such as the save counter: it needs no array."""
+    if not is_constant(step) or step.spec != TensorSpec(DType.INT64, ()) or step.partitions:
+        return None
+    value = getattr(step.transforms[0], "value", None)
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def _size(spec: TensorSpec, extent: TensorSlice | None) -> int:

@@ -50,8 +50,8 @@ class Stored(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """What makes two pieces the same bytes."""
-        return self.side.prefix, self.entry.shard, self.offset, self.size
+        """What makes two pieces the same bytes; under two checksums (one is wrong) both have to be checked."""
+        return self.side.prefix, self.entry.shard, self.offset, self.size, self.crc32c
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from migration.formats.tensor_bundle import encode_tensor
 from migration.formats.tensor_checksum import TensorChecksum
 from migration.storage import StagedFile
 
-BLOCK = 4 << 20  # bytes a worker reads at a time; larger ones gain nothing and cost memory
+BLOCK = 512 << 10  # bytes a worker reads at a time: what stays in a core's cache is copied three times as fast
+FLUSH_EVERY = 128 << 20  # bytes written before the disk is told to take them, while the workers go on
 COMPUTED_AT_ONCE = 512 << 20
 WORKERS = min(4, os.cpu_count() or 1)
 Progress = Callable[[int, int], None]
@@ -33,7 +34,7 @@ def fill(file: StagedFile, layout: Layout, side_of: SideOf, progress: Progress |
     Raises FormatError where a byte of the source is not what its checksum says.
     """
     crcs: dict[Identity, int] = {}
-    done = 0
+    done = flushed = 0
     jobs = list(_jobs(file, layout, side_of))
     with ThreadPoolExecutor(WORKERS) as pool:
         futures: list[Future[tuple[int, dict[Identity, int]]]] = [pool.submit(job) for job in jobs]
@@ -44,6 +45,9 @@ def fill(file: StagedFile, layout: Layout, side_of: SideOf, progress: Progress |
                 done += size
                 if progress is not None:
                     progress(done, layout.new_size)
+                if done - flushed >= FLUSH_EVERY:
+                    file.flush()
+                    flushed = done
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -192,7 +192,8 @@ def _values(checkpoint: Checkpoint, progress: Progress | None) -> Iterator[Findi
         cause = (
             f"values that are no numbers: {listed(list(odd.values()))}: training diverged before this save"
         )
-        mend = f"ckpt-inspect --values --checkpoint={quoted(checkpoint.prefix)}  # then go on from an earlier one"
+        shown = f"ckpt-inspect --values --checkpoint={quoted(checkpoint.prefix)}"
+        mend = f"{shown}  # then go on from an earlier one"
         yield Finding(kind="nan", where=checkpoint.prefix, cause=cause, mend=mend, tensors=tuple(odd))
 
 

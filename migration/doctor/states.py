@@ -15,7 +15,9 @@ def examine_state(file: str) -> tuple[ReadState | None, list[Finding]]:
     """The state file as far as it can be read, and what is wrong with it."""
     foreign = foreign_finding(file)
     if foreign is not None:
-        return None, [_unreadable(file, foreign.cause, _fix(file) if foreign.kind == "empty-file" else foreign.mend)]
+        return None, [
+            _unreadable(file, foreign.cause, _fix(file) if foreign.kind == "empty-file" else foreign.mend)
+        ]
     try:
         read = read_state(file)
     except MigrationError as error:

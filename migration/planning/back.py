@@ -16,8 +16,8 @@ from migration.planning.optimizers import claimed_targets, fill_back, names_of, 
 from migration.planning.options import Options
 from migration.planning.places import Places
 from migration.planning.plan import Left, Plan, Source, Step
-from migration.planning.renaming import signature_of
 from migration.planning.ruling import notes_of, ruled
+from migration.planning.signature import signature_of
 from migration.planning.targets import Target, Template
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Names to objects: onto a template, or as a mirror of the name scopes."""
+"""Names to objects: onto a template."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from migration.errors import InputError, Problem
+from migration.errors import Problem
 from migration.planning.candidates import Candidate
-from migration.planning.cells import Buffer, CellView, hidden_buffers, through_buffers, virtual
+from migration.planning.cells import CellView, hidden_buffers, through_buffers, virtual
 from migration.planning.explicit import say
-from migration.planning.mirror import MirrorScalar, MirrorSlot, Roles, mirror, special_keys
 from migration.planning.onto import (
     Claims,
     by_full_name,
@@ -25,87 +24,21 @@ from migration.planning.optimizers import (
     SourceState,
     claimed_targets,
     lay_out,
-    recognise,
     recognise_template,
 )
-from migration.planning.optimizers import mirror as mirrored_optimizers
 
 from migration.planning.averages import lay_out_averages, promote  # isort: skip
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Left, Plan, Step, TemplateReference
-from migration.planning.renaming import renamed_steps, signature_of
 from migration.planning.ruling import notes_of, ruled, same_bytes
 from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step, with_save_counter
+from migration.planning.scopes import state_of
+from migration.planning.signature import signature_of
 from migration.planning.targets import Target, Template
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
     from migration.planning.rules import Rules
-
-
-def state_of(
-    source: Checkpoint, without: frozenset[str] = frozenset(), hidden: Sequence[Buffer] = ()
-) -> SourceState:
-    """What the source's tensors are beyond weights: slots, beta powers, the step, averages.
-
-    Keys in `without` are left aside; `hidden` variables have slots and are in no file. Raises InputError for a source without names.
-    """
-    if not source.names and source.graph is not None:
-        raise InputError(
-            f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back"
-        )
-    specs = {name: source.specs[name] for name in source.names if name not in without}
-    specs |= {buffer.name: buffer.spec for buffer in hidden}
-    return recognise(specs, source.meta, source.read)
-
-
-# Without a template --------------------------------------------------------------------------------
-
-
-def without_template(
-    source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None, options: Options
-) -> Plan:
-    """The plan of a mirror; `mapping` and `rules` rename tensors before they find their places."""
-    made = renamed_steps(source, mapping, rules)
-    state = state_of(source, frozenset(left.key for left in made.drops))
-    dropped = _dropped(state, options)
-    roles = _roles(state, dropped, options)
-    special = special_keys(roles) | dropped.keys()
-    named = {step.target: step for step in made.steps if not _is_special(step, special)}
-    drops = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
-    plan = mirror(signature_of(source), roles, named, (*made.drops, *drops))
-    return replace(plan, notes=notes_of(made))
-
-
-def _is_special(step: Step, special: Collection[str]) -> bool:
-    return len(step.sources) == 1 and step.sources[0].key in special
-
-
-def _dropped(state: SourceState, options: Options) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if options.optimizer == "drop":
-        for optimizer in state.optimizers:
-            found |= dict.fromkeys((*optimizer.slots.values(), *optimizer.scalars.values()), "--optimizer=drop")
-    if options.averages == "drop":
-        found |= dict.fromkeys(state.averages, "--averages=drop")
-    return found
-
-
-def _roles(state: SourceState, dropped: Mapping[str, str], options: Options) -> Roles:
-    optimizers = () if options.optimizer == "drop" else mirrored_optimizers(state)
-    return Roles(
-        slots=tuple(
-            MirrorSlot(key=key, variable=variable, optimizer=each.name, slot_name=slot)
-            for each in optimizers
-            for variable, slot, key in each.slots
-        ),
-        scalars=tuple(
-            MirrorScalar(key=key, optimizer=each.name, local_name=name)
-            for each in optimizers
-            for name, key in each.scalars
-        ),
-        averages={key: name or key for key, name in state.averages.items() if key not in dropped},
-    )
 
 
 # Onto a template -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from migration.planning.plan import Left, Plan, Source, SourceSignature, Step
 from migration.planning.savecounter import save_counter_step
-from migration.planning.tree import Path, Tree
+from migration.planning.tree import Path, Tree, spelled
 from migration.tensors import TensorSpec
 
 VALUE_OF_SCOPE = "value"  # the local name of a variable whose own name is also a scope
@@ -87,7 +87,7 @@ def _placed(step: Step, key: str, path: Path) -> Step:
 
 def _places(names: Iterable[str]) -> dict[str, Path]:
     """A path for each name, no two alike, none the beginning of another."""
-    split = {name: tuple(name.split("/")) for name in names}
+    split = {name: tuple(spelled(name).split("/")) for name in names}
     aside = _free(SAVE_COUNTER, {SAVE_COUNTER, *(path[0] for path in split.values())})
     paths = {name: _restorable(path, aside) for name, path in split.items()}
     scopes = {path[:end] for path in paths.values() for end in range(1, len(path))}

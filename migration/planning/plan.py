@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migration.formats.object_graph import ObjectGraph
-from migration.planning.reversal import reverse_steps
 from migration.planning.steps import (
     Confidence,
     Direction,
@@ -57,6 +56,8 @@ class Plan:
         holds and the source never had (constants, tensors of the template, second copies) becomes
         `drops`. Reversing a plan of invertible steps twice gives its steps back.
         """
+        from migration.planning.reversal import reverse_steps  # most plans are never reversed
+
         back = reverse_steps(self.source, self.steps, (*self.drops, *self.unused))
         onto_objects = self.source.graph is not None
         return Plan(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint
 from migration.errors import InputError
+from migration.planning.assembling import restorable
 from migration.planning.options import Options
 from migration.planning.plan import Direction, Plan
 from migration.planning.savecounter import counted
@@ -59,10 +60,10 @@ def make_plan(
 
         plan = onto_template(source, Template.of(template), mapping, rules, options)
     else:
-        from migration.planning.forward import without_template
+        from migration.planning.scopes import without_template
 
         plan = without_template(source, mapping, rules, options)
-    return counted(plan, source.prefix)
+    return restorable(counted(plan, source.prefix), source.partitions)
 
 
 def _name_based(template: Openable | Writable | Template | None) -> Checkpoint | None:

@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING
 
 from migration.errors import InputError, PlanError, Problem
 from migration.planning.explicit import check_names
-from migration.planning.plan import Plan, Source, SourceSignature, Step
+from migration.planning.plan import Plan, Source, Step
 from migration.planning.rules import RuleResult, Rules
 from migration.planning.ruling import notes_of, ruled, same_bytes
+from migration.planning.signature import signature_of
 from migration.suggest import NameIndex, did_you_mean
 from migration.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
-
-
-def signature_of(source: Checkpoint) -> SourceSignature:
-    """The names, specs, partitions and graph of a source, as a plan keeps them."""
-    return SourceSignature(specs=dict(source.specs), partitions=dict(source.partitions), graph=source.graph)
 
 
 def to_renamed(source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from migration.errors import PlanError, Problem
 from migration.formats.object_graph import ObjectGraph
@@ -14,7 +15,15 @@ from migration.planning.transforms import TransformError, step_output
 from migration.suggest import NameIndex, did_you_mean
 from migration.tensors import TensorSpec
 
+if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+
 MOST_SUGGESTIONS = 50  # differences that come with suggestions
+
+
+def signature_of(source: Checkpoint) -> SourceSignature:
+    """The names, specs, partitions and graph of a source, as a plan keeps them."""
+    return SourceSignature(specs=dict(source.specs), partitions=dict(source.partitions), graph=source.graph)
 
 
 def signature_digest(specs: Mapping[str, TensorSpec]) -> str:
@@ -60,7 +69,10 @@ def check_source(plan: Plan, specs: Mapping[str, TensorSpec]) -> None:
 
 
 def _meant(index: NameIndex, at: int, key: str, spec: TensorSpec) -> str:
-    return did_you_mean(index.nearest(key, spec)) if at < MOST_SUGGESTIONS else ""
+    return did_you_mean(index.nearest(key, spec)) if at < if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+
+MOST_SUGGESTIONS else ""
 
 
 def apply_as_rules(
@@ -80,7 +92,10 @@ def apply_as_rules(
     steps: list[Step] = []
     unfilled: list[Left] = []
     for step in plan.steps:
-        kept = _reused(plan, step, specs, index if len(unfilled) < MOST_SUGGESTIONS else None)
+        kept = _reused(plan, step, specs, index if len(unfilled) < if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+
+MOST_SUGGESTIONS else None)
         (steps if isinstance(kept, Step) else unfilled).append(kept)  # type: ignore[arg-type]
     used = {source.key for step in steps for source in step.sources if not source.template}
     decided = {left.key: left for left in plan.drops}

@@ -18,6 +18,15 @@ from migration.formats.object_graph import (
 Path = tuple[str, ...]
 
 
+def spelled(name: str) -> str:
+    r"""The name as the graph's strings can hold it: bytes that are no UTF-8 (of Python 2) become \xNN."""
+    return (
+        name
+        if name.isascii()
+        else name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    )
+
+
 class Tree:
     """Nodes under local names; a path names one node. Node 0 is the root."""
 
@@ -43,14 +52,14 @@ class Tree:
     def variable(self, path: Path, full_name: str) -> str:
         """Make the node at `path` a variable; returns its checkpoint key."""
         key = checkpoint_key(path)
-        self._attributes.setdefault(self.node(path), []).append(Attribute(VALUE, full_name, key))
+        self._attributes.setdefault(self.node(path), []).append(Attribute(VALUE, spelled(full_name), key))
         return key
 
     def slot(self, variable: Path, optimizer: Path, slot_name: str, full_name: str) -> str:
         """Give the variable at a path a slot of the optimizer at another; returns the slot's key."""
         key = slot_key(variable, optimizer, slot_name)
         node = self._new()
-        self._attributes[node] = [Attribute(VALUE, full_name, key)]
+        self._attributes[node] = [Attribute(VALUE, spelled(full_name), key)]
         slots = self._slots.setdefault(self.node(optimizer), [])
         slots.append(Slot(self.node(variable), slot_name, node))
         return key

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migration.distance import distance_of_arrays
-from migration.values import plain, widened
+from migration.contents.distance import distance_of_arrays
+from migration.contents.values import plain, widened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +118,8 @@ def _numbers(array: Array) -> Array:
     import numpy as np
 
     wide = widened(array)
-    return wide.astype(np.complex128 if wide.dtype.kind == "c" else np.float64)
+    wider: Array = wide.astype(np.complex128 if wide.dtype.kind == "c" else np.float64)
+    return wider
 
 
 def _farthest(wanted: Array, found: Array) -> str:
@@ -128,15 +129,25 @@ def _farthest(wanted: Array, found: Array) -> str:
     if wanted.dtype.kind == "O":
         at = next(i for i, pair in enumerate(zip(wanted.flat, found.flat, strict=True)) if pair[0] != pair[1])
     else:
-        one, two = _numbers(wanted), _numbers(found)
-        with np.errstate(invalid="ignore", over="ignore"):
-            off = np.abs(two - one)
-        off[(one == two) | (np.isnan(one) & np.isnan(two))] = 0
-        off[np.isnan(off)] = np.inf
-        at = int(off.argmax())
+        at = int(_distances(wanted.ravel(), found.ravel()).argmax())
     index = [int(i) for i in np.unravel_index(at, wanted.shape)]
     values = plain(wanted.flat[at]), plain(found.flat[at])
     return f"; at {index}: {_short(values[1])}, wanted {_short(values[0])}"
+
+
+def _distances(wanted: Array, found: Array) -> Array:
+    """How far elements are apart: infinite at a NaN of one side, -1 where all bytes are the same."""
+    import numpy as np
+
+    one, two = _numbers(wanted), _numbers(found)
+    with np.errstate(invalid="ignore", over="ignore"):
+        off: Array = np.abs(two - one)
+    off[(one == two) | (np.isnan(one) & np.isnan(two))] = 0
+    off[np.isnan(off)] = np.inf
+    size = wanted.dtype.itemsize
+    raw = (np.ascontiguousarray(each).view(np.uint8).reshape(-1, size) for each in (wanted, found))
+    off[np.equal(*raw).all(axis=1)] = -1
+    return off
 
 
 def _short(value: Any) -> str:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 
 from migration.checkpoint import Checkpoint
-from migration.distance import distance_of_streams
+from migration.contents.distance import distance_of_streams
+from migration.contents.streams import open_stream
 from migration.errors import FormatError
 from migration.pairing import Pairing, pair_up
 from migration.planning.plan import Plan, Step
 from migration.planning.transforms import TransformError, apply_step
-from migration.streams import open_stream
 from migration.testing.gaps import Gap, gap_between, worst_first
 from migration.testing.wording import count, section, told
 
@@ -50,7 +50,8 @@ def difference(a: Checkpoint, b: Checkpoint, paired: Pairing, rtol: float, atol:
     counts += [f"{len(only_a)} only in the first"] if only_a else []
     counts += [f"{len(only_b)} only in the second"] if only_b else []
     return told(
-        f"{', '.join(counts)} ({a.prefix} and {b.prefix}, paired by {paired.basis}, rtol={rtol}, atol={atol})",
+        f"{', '.join(counts)} ({a.prefix} and {b.prefix}, paired by {paired.basis}, "
+        f"rtol={rtol}, atol={atol})",
         section("not equal, worst first", list(map(str, gaps))),
         section("only in the first", [f"{key}  {a.spec(key)}" for key in only_a]),
         section("only in the second", [f"{key}  {b.spec(key)}" for key in only_b]),
@@ -61,7 +62,7 @@ def difference(a: Checkpoint, b: Checkpoint, paired: Pairing, rtol: float, atol:
 
 def _advice(paired: Pairing) -> list[str]:
     if paired.basis == "names" and paired.source_only and paired.migrated_only:
-        return ["  if these are the same tensors under other names: pass the plan that leads from one to the other"]
+        return ["  if these are the same tensors under other names: pass the plan from one to the other"]
     return []
 
 

@@ -66,11 +66,15 @@ def test_a_broken_copy_of_each(corpus: Path, tmp_path: Path, name: str, part: st
     original = Checkpoint.open(corpus / ROWS[name]["prefix"])
     if (part == "V1") is not (original.format == "V1"):
         return
-    shard = original.shard_path(original.index.shards()[-1]) if part == "shard" else original.location.files[0]
+    shard = (
+        original.shard_path(original.index.shards()[-1]) if part == "shard" else original.location.files[0]
+    )
     shutil.copytree(corpus / name, tmp_path / name)
     victim = tmp_path / name / Path(shard).relative_to(corpus / name)
     breaks, words = BROKEN[part, how]
     breaks(victim)
     found = {finding.kind for finding in examine(tmp_path / name).findings}
     assert found & words
-    assert found - words <= STATE | {"object-graph"}  # a graph in a shard that is broken cannot be read either
+    assert found - words <= STATE | {
+        "object-graph"
+    }  # a graph in a shard that is broken cannot be read either

@@ -140,7 +140,9 @@ CASES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "state file empty": (overwrite("checkpoint", b""), "state-file", "checkpoint"),
     "state file is no text format": (overwrite("checkpoint", b"latest = 3"), "state-file", "checkpoint"),
     "state file names what is gone": (
-        overwrite("checkpoint", b'model_checkpoint_path: "model.ckpt-3"\nall_model_checkpoint_paths: "gone"\n'),
+        overwrite(
+            "checkpoint", b'model_checkpoint_path: "model.ckpt-3"\nall_model_checkpoint_paths: "gone"\n'
+        ),
         "state-names-absent",
         "checkpoint",
     ),
@@ -227,7 +229,9 @@ def test_nothing_at_all_is_an_error(run: Path) -> None:
 
 def test_values_that_are_no_numbers(tmp_path: Path) -> None:
     values = np.array([1, np.nan, np.inf, -np.inf], np.float32)
-    prefix = write_bundle(tmp_path / "m", {"w": values, "sound": np.zeros(2), "z": values.astype(np.complex64)})
+    prefix = write_bundle(
+        tmp_path / "m", {"w": values, "sound": np.zeros(2), "z": values.astype(np.complex64)}
+    )
     (finding,) = examine(prefix).findings
     assert (finding.kind, finding.tensors) == ("nan", ("w", "z"))
     assert "w (1 NaN, 2 infinite of 4)" in finding.cause
@@ -240,7 +244,9 @@ def test_a_manifest_that_no_longer_fits(run: Path, tmp_path: Path) -> None:
     made = Checkpoint.open(tmp_path / "ckpt-3")
     arrays = {key: made.read(key) for key in made.all_specs}
     lacking = {key: array for key, array in arrays.items() if not key.startswith("a/w")}
-    (finding,) = [each for each in examine(write_bundle(tmp_path / "x", lacking)).findings if each.kind == "manifest"]
+    (finding,) = [
+        each for each in examine(write_bundle(tmp_path / "x", lacking)).findings if each.kind == "manifest"
+    ]
     assert finding.tensors == ("a/w/.ATTRIBUTES/VARIABLE_VALUE",)
     broken = {**arrays, MANIFEST_KEY: np.array(b"{", object)}
     assert kinds(examine(write_bundle(tmp_path / "y", broken))) == ["manifest"]

@@ -245,6 +245,30 @@ def test_an_adam_with_weight_decay_and_no_correction(resource: bool) -> None:
     assert update.numbers["beta2"].constant == pytest.approx(0.999)
 
 
+@pytest.mark.parametrize("resource", [True, False])
+def test_an_adam_whose_powers_are_computed(resource: bool) -> None:
+    """The update rule of Keras before TensorFlow 1.13, written out: slots are called Variable, Variable_1."""
+
+    def build() -> None:
+        loss, w = dense_loss(), v1.trainable_variables()[0]
+        rate, count = variable("Adam/lr", trainable=False), variable("Adam/iterations", trainable=False)
+        beta1, beta2 = variable("Adam/beta_1", trainable=False), variable("Adam/beta_2", trainable=False)
+        m, v = (
+            variable(f"training/Adam/{name}", 3, 2, trainable=False) for name in ("Variable", "Variable_1")
+        )
+        grad, t = v1.gradients(loss, w)[0], count + 1
+        rate_t = rate * (tf.sqrt(1.0 - tf.pow(beta2, t)) / (1.0 - tf.pow(beta1, t)))
+        m_t = (beta1 * m) + (1.0 - beta1) * grad
+        v_t = (beta2 * v) + (1.0 - beta2) * tf.square(grad)
+        tf.group(w.assign(w - rate_t * m_t / (tf.sqrt(v_t) + 1e-7)), m.assign(m_t), v.assign(v_t))
+
+    (update,) = graph_of(build, resource=resource).updates
+    assert (update.kind, update.variable) == ("Adam", "w")
+    assert update.slots == {"m": "training/Adam/Variable", "v": "training/Adam/Variable_1"}
+    assert update.numbers["lr"].variable == "Adam/lr"
+    assert (update.numbers["beta1_power"].constant, update.numbers["beta1_power"].variable) == (None, None)
+
+
 # Steps, averages, gates ------------------------------------------------------------------------------
 
 

@@ -88,7 +88,9 @@ def test_without_a_state_file_all_are_listed(run: Path, tmp_path: Path, state: s
         (run / "checkpoint").write_text(state)
     report = migrate_directory(run, tmp_path / "new")
     steps = [10, 20, 30, 40, 50, 100]
-    assert state_of(tmp_path / "new").all_model_checkpoint_paths == tuple(f"model.ckpt-{step}" for step in steps)
+    assert state_of(tmp_path / "new").all_model_checkpoint_paths == tuple(
+        f"model.ckpt-{step}" for step in steps
+    )
     assert bool(report.notes) is (state is not None)
 
 
@@ -128,7 +130,10 @@ def test_new_checkpoints_are_added(run: Path, tmp_path: Path) -> None:
 
 def test_another_state_of_the_source_is_not_taken_for_done(run: Path, tmp_path: Path) -> None:
     migrate_directory(run, tmp_path / "new")
-    arrays = {key: Checkpoint.open(run / "model.ckpt-50").read(key) for key in Checkpoint.open(run / "model.ckpt-50").keys}
+    arrays = {
+        key: Checkpoint.open(run / "model.ckpt-50").read(key)
+        for key in Checkpoint.open(run / "model.ckpt-50").keys
+    }
     write_bundle(run / "model.ckpt-50", {**arrays, "dense/kernel": arrays["dense/kernel"] + 1})
     report = migrate_directory(run, tmp_path / "new")
     (failed,) = report.failures
@@ -177,12 +182,19 @@ def test_what_training_saved_since_stays_the_latest(run: Path, tmp_path: Path) -
     migrate_directory(run, out)
     write_bundle(out / "ckpt-101", {"x": np.zeros(2, np.float32)})
     text = (out / "checkpoint").read_text().replace('"model.ckpt-100"', '"ckpt-101"', 1)
-    (out / "checkpoint").write_text(text + 'all_model_checkpoint_paths: "ckpt-101"\nall_model_checkpoint_timestamps: 7.5\n')
+    (out / "checkpoint").write_text(
+        text + 'all_model_checkpoint_paths: "ckpt-101"\nall_model_checkpoint_timestamps: 7.5\n'
+    )
     write_step(run, 60)
     migrate_directory(run, out)
     state = state_of(out)
     assert state.model_checkpoint_path == "ckpt-101"
-    assert state.all_model_checkpoint_paths == ("model.ckpt-40", "model.ckpt-50", "model.ckpt-100", "ckpt-101")
+    assert state.all_model_checkpoint_paths == (
+        "model.ckpt-40",
+        "model.ckpt-50",
+        "model.ckpt-100",
+        "ckpt-101",
+    )
     assert state.all_model_checkpoint_timestamps[-1] == 7.5
 
 
@@ -205,7 +217,10 @@ def test_only_what_is_there(run: Path, tmp_path: Path, only: str, told: str) -> 
 def test_back_to_names(run: Path, tmp_path: Path) -> None:
     migrate_directory(run, tmp_path / "new")
     assert migrate_directory(tmp_path / "new", tmp_path / "back", to="name").is_complete
-    assert [verify(run / f"model.ckpt-{step}", tmp_path / "back" / f"model.ckpt-{step}").is_complete for step in (10, 100)]
+    assert [
+        verify(run / f"model.ckpt-{step}", tmp_path / "back" / f"model.ckpt-{step}").is_complete
+        for step in (10, 100)
+    ]
     assert state_of(tmp_path / "back").model_checkpoint_path == "model.ckpt-100"
 
 
@@ -263,7 +278,13 @@ def test_killed_half_way_and_run_again(tmp_path: Path, tool: Tools) -> None:
     for step in range(100, 2100, 100):
         write_step(run, step)
     write_state(run, [1700, 1800, 1900, 2000])
-    command = [sys.executable, "-m", "ckpt_tools.migrate_checkpoint", f"--model_dir={run}", f"--output_dir={out}"]
+    command = [
+        sys.executable,
+        "-m",
+        "ckpt_tools.migrate_checkpoint",
+        f"--model_dir={run}",
+        f"--output_dir={out}",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while len(list(out.glob("*.index"))) < 3 and process.poll() is None:

@@ -48,7 +48,10 @@ def test_the_directory_may_move(run: Path, tmp_path: Path) -> None:
     migrate_directory(run, tmp_path / "new")
     (tmp_path / "new").rename(tmp_path / "moved")
     assert tf.train.latest_checkpoint(tmp_path / "moved") == str(tmp_path / "moved" / "model.ckpt-100")
-    assert all(tf.train.load_checkpoint(path) for path in tf.train.get_checkpoint_state(str(tmp_path / "moved")).all_model_checkpoint_paths)
+    assert all(
+        tf.train.load_checkpoint(path)
+        for path in tf.train.get_checkpoint_state(str(tmp_path / "moved")).all_model_checkpoint_paths
+    )
 
 
 def test_back_in_names_the_old_saver_goes_on(run: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from migration import Checkpoint, Options, Plan, UnmappedError, execute, make_plan
-from tests.optimizers.programs import TARGETS, Graph, Net, Target, batches, difference
+from tests.optimizers.programs import SOURCES, TARGETS, Graph, Net, Target, batches, difference
 
 v1 = tf.compat.v1
 ITERATIONS = {
@@ -254,6 +254,15 @@ def test_a_rate_that_a_variable_holds_is_read_from_it(tmp_path: Path) -> None:
         assert difference(ours, theirs) < 1e-5
     assert {"rate"} <= {source.key for step in plan.steps for source in step.sources}
 
+    trained_on = target.checkpoint.write(str(tmp_path / "on"))
+    back = make_plan(trained_on, prefix, to="name")
+    assert not back.unfilled
+    execute(back, Checkpoint.open(trained_on), str(tmp_path / "back"))
+    program.restore(str(tmp_path / "back"))
+    data = batches(5, seed=4)
+    for ours, theirs in zip(target.run(data), program.run(data), strict=True):
+        assert difference(ours, theirs) < 1e-5
+
 
 # Several optimizers --------------------------------------------------------------------------------
 
@@ -349,6 +358,60 @@ def test_two_optimizers_over_the_same_variables(tmp_path: Path) -> None:
             np.testing.assert_array_equal(optimizer.get_slot(target.w, slot).numpy(), source.read(name))
 
 
+def test_one_optimizer_goes_on_for_two(tmp_path: Path) -> None:
+    """Where one counts for both, the report says whose count and rate it took."""
+    program = Pair()
+    program.run(6, 15)
+    with program.graph.as_default():
+        prefix = program.saver.save(program.session, str(tmp_path / "model"))
+    variables = [tf.Variable(np.zeros((2, 3), np.float32), name=name) for name in ("generator/w", "critic/w")]
+    optimizer = tf_keras.optimizers.Adam()
+    optimizer.build(variables)
+    template = tf.train.Checkpoint(all=variables, optimizer=optimizer).write(str(tmp_path / "template"))
+    plan = make_plan(prefix, template)
+    assert told(plan, "goes on for 2 optimizers", "Adam")
+    assert not plan.unused
+    assert sum(step.origin == "slot" for step in plan.steps) == 4
+
+
+def test_beta_powers_that_may_be_anybodys_are_undecided(tmp_path: Path) -> None:
+    """Without a graph, two pairs of powers and one set of names: a person has to say which pair it is."""
+    program = Pair()
+    program.run(6, 15)
+    with program.graph.as_default():
+        prefix = program.saver.save(program.session, str(tmp_path / "model"), write_meta_graph=False)
+    variables = [tf.Variable(np.zeros((2, 3), np.float32), name=name) for name in ("generator/w", "critic/w")]
+    optimizer = v1.train.AdamOptimizer()
+    optimizer.apply_gradients([(tf.zeros_like(one), one) for one in variables])
+    template = tf.train.Checkpoint(all=variables, optimizer=optimizer).write(str(tmp_path / "template"))
+    plan = make_plan(prefix, template)
+    undecided = {step.target.split("/")[1]: step.candidates for step in plan.steps if step.candidates}
+    assert undecided == {
+        "beta1_power": ("beta1_power", "beta1_power_1"),
+        "beta2_power": ("beta2_power", "beta2_power_1"),
+    }
+    with pytest.raises(UnmappedError):
+        migrate(plan, prefix, template, tmp_path / "refused")
+
+
+@pytest.mark.parametrize("name", ["Adam", "Momentum"])
+@pytest.mark.parametrize("with_step", [True, False])
+def test_one_plan_serves_every_checkpoint_of_a_run(name: str, with_step: bool, tmp_path: Path) -> None:
+    """The step is read from each checkpoint, not written into the plan."""
+    program = Graph(SOURCES[name])
+    prefixes = []
+    for count in (7, 13):
+        program.run(batches(count))
+        prefix = program.save(str(tmp_path / f"model-{count}"))
+        prefixes.append(prefix if with_step else without_step(prefix, tmp_path / str(count)))
+    plan = make_plan(prefixes[0], template_of("keras3", name, tmp_path))
+    migrated = migrate(plan, prefixes[1], str(tmp_path / "template"), tmp_path / "migrated")
+    if with_step or name == "Adam":
+        assert Checkpoint.open(migrated).read(ITERATIONS["keras3"]) == 20
+    slots = [step for step in plan.steps if step.origin == "slot"]
+    assert {step.sources[0].key for step in slots} >= {f"dense/kernel/{name}"}
+
+
 # Partitions, untouched variables, unbuilt optimizers -------------------------------------------------
 
 
@@ -429,6 +492,36 @@ def test_an_optimizer_that_is_not_built_is_told(
     assert not plan.unused
 
 
+def test_an_empty_optimizer_node_is_not_built(tmp_path: Path) -> None:
+    """V1 and legacy optimizers hold nothing before their first step: only the name tells them."""
+    program = Graph(adam)
+    program.run(batches(3))
+    prefix = program.save(str(tmp_path / "model"))
+    for number, optimizer in enumerate((v1.train.AdamOptimizer(), tf_keras.optimizers.legacy.Adam())):
+        objects = tf.train.Checkpoint(model=Net(), optimizer=optimizer)
+        plan = make_plan(prefix, objects.write(str(tmp_path / f"template-{number}")))
+        assert {left.key for left in plan.unused} >= {"dense/kernel/Adam", "out/kernel/Adam_1"}
+        assert all("build it" in left.reason for left in plan.unused)
+    bare = tf.train.Checkpoint(model=Net()).write(str(tmp_path / "bare"))
+    plan = make_plan(prefix, bare)
+    assert not plan.unused  # a model without an optimizer is for inference: dropped, and told
+    assert told(plan, "6 optimizer tensors", "no optimizer")
+
+
+def test_flags_count_where_the_source_tells_nothing(tmp_path: Path) -> None:
+    program = Graph(SOURCES["GradientDescent"])
+    program.run(batches(7))
+    prefix = program.save(str(tmp_path / "model"), meta=False)
+    template = template_of("keras3", "GradientDescent", tmp_path)
+    plan = make_plan(prefix, template, options=Options(learning_rate=0.1))
+    target = Target("keras3", TARGETS["keras3"]["GradientDescent"])
+    target.checkpoint.restore(migrate(plan, prefix, template, tmp_path / "migrated")).assert_consumed()
+    assert int(target.optimizer.iterations) == 7
+    data = batches(5, seed=2)
+    for ours, theirs in zip(target.run(data), program.run(data), strict=True):
+        assert difference(ours, theirs) < 1e-5
+
+
 def test_another_kind_of_optimizer_gets_nothing_and_says_so(tmp_path: Path) -> None:
     program = Graph(adam)
     program.run(batches(3))
@@ -460,8 +553,6 @@ DIFFERENCES = [
 def test_the_report_says_which_settings_make_it_exact(
     name: str, flavour: str, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    from tests.optimizers.programs import SOURCES
-
     prefix = Graph(SOURCES[name]).save(str(tmp_path / "model"))
     plan = make_plan(prefix, template_of(flavour, name, tmp_path))
     assert told(plan, *words), plan.notes
@@ -483,8 +574,6 @@ def test_a_momentum_that_the_target_was_not_made_with_is_left_over(tmp_path: Pat
 @pytest.mark.parametrize("name", ["Adam", "Momentum", "RMSProp", "centered RMSProp", "Ftrl"])
 def test_back_to_the_names_that_tf1_would_give(name: str, flavour: str, tmp_path: Path) -> None:
     """No manifest, no pattern: the state goes on in a TF1 graph whose Saver asks for every variable."""
-    from tests.optimizers.programs import SOURCES
-
     prefix = Graph(SOURCES[name]).save(str(tmp_path / "model"))
     template = template_of(flavour, name, tmp_path)
     target = Target(flavour, TARGETS[flavour][name])

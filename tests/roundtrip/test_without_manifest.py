@@ -83,7 +83,7 @@ def test_new_code_goes_back_by_full_names(tmp_path: pathlib.Path) -> None:
 def test_two_variables_of_one_full_name_are_told(tmp_path: pathlib.Path) -> None:
     checkpoint = tf.train.Checkpoint(one=tf.Variable(1.0, name="v"), two=tf.Variable(2.0, name="v"))
     there = Checkpoint.open(checkpoint.write(str(tmp_path / "new")))
-    with pytest.raises(PlanError, match="v: 2 tensors would get this name: one/.*, two/"):
+    with pytest.raises(PlanError, match=r"v: 2 tensors would get this name: one/.*, two/"):
         written_back(there, tmp_path / "back")
     assert not list(tmp_path.glob("back*"))
     back = written_back(there, tmp_path / "back", mapping={"one": "v", "two": "v_1"})

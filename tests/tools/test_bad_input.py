@@ -157,9 +157,9 @@ def test_a_target_that_is_a_directory(tool: Tools, prefix: Path, tmp_path: Path)
 
 BAD_FILES = {
     "a mapping that is absent": ("--mapping", None, "cannot be read"),
-    "a mapping that is no TOML": ("--mapping", "a = [", "not readable as TOML"),
-    "a mapping to numbers": ("--mapping", "a = 1", "must lead to a text"),
-    "a mapping that is a list": ("--mapping", "[[mapping]]\na = 'b'", "must lead to a text"),
+    "a mapping that is no TOML": ("--mapping", "a = [", "is not valid TOML"),
+    "a mapping to numbers": ("--mapping", "a = 1", "a string is wanted"),
+    "a mapping that is a list": ("--mapping", "[[mapping]]\na = 'b'", "a string is wanted"),
     "a mapping with a name twice": ("--mapping", '{"a": "b", "a": "c"}', "stands there twice"),
     "a template that is no checkpoint": ("--template", "what", "neither"),
     "a plan that is no TOML": ("--plan", "= 3", "given:1: Invalid statement"),
@@ -203,7 +203,8 @@ def unchecked_table(items: list[tuple[bytes, bytes]]) -> bytes:
 
     def block(entries: list[tuple[bytes, bytes]]) -> bytes:
         body = b"".join(
-            b"\0" + encode_varint(len(key)) + encode_varint(len(value)) + key + value for key, value in entries
+            b"\0" + encode_varint(len(key)) + encode_varint(len(value)) + key + value
+            for key, value in entries
         )
         body += (0).to_bytes(4, "little") + (1).to_bytes(4, "little") + b"\0"  # one restart; not compressed
         return body + masked_crc32c(body).to_bytes(4, "little")

@@ -29,7 +29,9 @@ def large(tmp_path: Path) -> str:
     """A checkpoint of 64 MB."""
     (tmp_path / "old").mkdir()
     tensor = np.arange(ROWS, dtype=np.float32)
-    return write_bundle(tmp_path / "old" / "model.ckpt-1", {f"w{number}": tensor + number for number in range(16)})
+    return write_bundle(
+        tmp_path / "old" / "model.ckpt-1", {f"w{number}": tensor + number for number in range(16)}
+    )
 
 
 def no_checkpoint_in(folder: Path) -> bool:

@@ -49,7 +49,9 @@ def test_json_tells_the_same(tool: Tools, source: str) -> None:
 
 
 def test_filter_and_values(tool: Tools, source: str) -> None:
-    ran = tool("ckpt-inspect", "--format=json", "--values", "--filter=bias|step|words", f"--checkpoint={source}")
+    ran = tool(
+        "ckpt-inspect", "--format=json", "--values", "--filter=bias|step|words", f"--checkpoint={source}"
+    )
     values = {row["key"]: row["values"] for row in ran.json["tensors"]}
     assert values["dense/bias"] == {
         "min": -2.0,
@@ -71,7 +73,9 @@ def test_values_in_the_table(tool: Tools, source: str) -> None:
 
 def test_paths_and_full_names_of_an_object_based_one(tool: Tools, source: str, tmp_path: Path) -> None:
     assert tool("ckpt-migrate", f"--checkpoint={source}", f"--output={tmp_path}/new/ckpt-7").status == 0
-    found = tool("ckpt-inspect", "--format=json", "--filter=^dense/kernel$", f"--checkpoint={tmp_path}/new/ckpt-7").json
+    found = tool(
+        "ckpt-inspect", "--format=json", "--filter=^dense/kernel$", f"--checkpoint={tmp_path}/new/ckpt-7"
+    ).json
     assert found["style"] == "object-based"
     assert found["manifest"] is True
     (row,) = found["tensors"]

@@ -11,7 +11,7 @@ import pytest
 
 import migration.checked
 from migration.checkpoint import MANIFEST_KEY, Checkpoint
-from migration.verify import VerificationReport, VerifiedTensor, Verdict
+from migration.verify import Verdict, VerificationReport, VerifiedTensor
 from tests.bundles import write_bundle
 from tests.tools.conftest import ARRAYS
 from tests.tools.running import Tools
@@ -88,7 +88,7 @@ def test_a_plan_file_is_applied_exactly(tool: Tools, source: str, tmp_path: Path
 def test_renaming_by_a_mapping(tool: Tools, tmp_path: Path, kind: str) -> None:
     prefix = write_bundle(tmp_path / "old", {"a": np.zeros(2, np.float32), "b": np.ones(2, np.float32)})
     mapping = tmp_path / f"mapping.{kind}"
-    mapping.write_text(json.dumps({"a": "x/y"}) if kind == "json" else '[mapping]\na = "x/y"\n')
+    mapping.write_text(json.dumps({"a": "x/y"}) if kind == "json" else 'a = "x/y"\n')
     out = tmp_path / "new"
     ran = tool(
         "ckpt-migrate", f"--checkpoint={prefix}", f"--output={out}", "--to=rename", f"--mapping={mapping}"
@@ -134,7 +134,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_what_fails_verification_is_removed(
     tool: Tools, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = VerifiedTensor(target="x", sources=("y",), verdict=Verdict.DIFFERS, nbytes=4, detail="from byte 0 on")
+    row = VerifiedTensor(
+        target="x", sources=("y",), verdict=Verdict.DIFFERS, nbytes=4, detail="from byte 0 on"
+    )
     report = VerificationReport(source="s", migrated="m", basis="the plan", rows=(row,))
     monkeypatch.setattr(migration.checked, "verify", lambda *arguments, **more: report)
     ran = tool("ckpt-migrate", f"--checkpoint={source}", f"--output={tmp_path}/new/ckpt-1")
@@ -170,7 +172,9 @@ def test_a_tensor_without_partner_is_told(tool: Tools, source: str, tmp_path: Pa
 def test_left_overs_are_refused_unless_allowed(tool: Tools, tmp_path: Path) -> None:
     old = write_bundle(tmp_path / "old", {"w": np.ones(2, np.float32)})
     tool("ckpt-migrate", f"--checkpoint={old}", f"--output={tmp_path}/template")
-    both = write_bundle(tmp_path / "both", {"w": np.zeros(2, np.float32), "extra/thing": np.zeros(5, np.int8)})
+    both = write_bundle(
+        tmp_path / "both", {"w": np.zeros(2, np.float32), "extra/thing": np.zeros(5, np.int8)}
+    )
     flags = (f"--checkpoint={both}", f"--output={tmp_path}/new", f"--template={tmp_path}/template")
     refused = tool("ckpt-migrate", *flags)
     assert (refused.status, refused.out) == (2, "")

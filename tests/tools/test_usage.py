@@ -37,7 +37,11 @@ WRONG = {
         ["--model_dir=x", "--checkpoint=y", "--output_dir=z"],
         "--model_dir and --checkpoint do not go together",
     ),
-    "steps of a single checkpoint": ("ckpt-migrate", ["--checkpoint=x", "--output=y", "--only=1"], "--model_dir"),
+    "steps of a single checkpoint": (
+        "ckpt-migrate",
+        ["--checkpoint=x", "--output=y", "--only=1"],
+        "--model_dir",
+    ),
     "a plan and rules": ("ckpt-migrate", ["--plan=x", "--rules=y"], "--plan and --rules do not go together"),
     "a learning rate that is none": ("ckpt-plan", ["--learning_rate=fast"], "learning_rate=fast"),
     "a flagfile that is absent": ("ckpt-inspect", ["--flagfile=/nowhere"], "/nowhere"),

@@ -58,7 +58,9 @@ def step_of(source: Checkpoint, key: str, *transforms: Any, shape: tuple[int, ..
         (False, "link", Verdict.SAME_BYTES),
     ],
 )
-def test_every_tensor_has_its_verdict(source: Checkpoint, tmp_path: Path, data: bool, how: Any, verdict: Verdict) -> None:
+def test_every_tensor_has_its_verdict(
+    source: Checkpoint, tmp_path: Path, data: bool, how: Any, verdict: Verdict
+) -> None:
     plan = plan_of(source, *(step_of(source, key) for key in source.keys))
     execute(plan, source, tmp_path / "new", data=how, keep_names=True)
     report = verify(source, tmp_path / "new", data=data)
@@ -179,7 +181,9 @@ def test_a_plan_for_another_source(source: Checkpoint, tmp_path: Path) -> None:
 
 def test_the_manifest_of_another_source_is_not_believed(source: Checkpoint, tmp_path: Path) -> None:
     execute(make_plan(source), source, tmp_path / "new")
-    twin = write_bundle(tmp_path / "twin", {**ARRAYS, "a/b": ARRAYS["a/b"] + 1}, parts={"parts": 3}, num_shards=2)
+    twin = write_bundle(
+        tmp_path / "twin", {**ARRAYS, "a/b": ARRAYS["a/b"] + 1}, parts={"parts": 3}, num_shards=2
+    )
     report = verify(twin, tmp_path / "new")
     assert report.basis == "names"
     assert "was written for another source" in report.notes[0]

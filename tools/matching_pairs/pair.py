@@ -1,4 +1,4 @@
-"""A pair of naming schemes: the tensors of a source, the tensors of a template, and which belongs to which."""
+"""A pair of naming schemes: tensors of a source, tensors of a template, and which belongs to which."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamingPair:
-    """Candidates, targets, and for each target key that has one its truth. `ambiguous`: no names decide it."""
+    """Candidates, targets, and for each target key that has one its truth. `ambiguous`: no name decides."""
 
     name: str
     candidates: tuple[Candidate, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from ckpt_tools.matching_pairs.keras_paths import Functional
 from ckpt_tools.matching_pairs.pair import Builder, NamingPair
 
@@ -10,9 +12,10 @@ def default_variables(
     sizes: tuple[int, ...] = (784, 128, 64, 64, 64, 10), has_meta: bool = False
 ) -> NamingPair:
     """Variable, Variable_1, ... (weights, biases in turn) against a Keras Sequential of dense layers."""
-    b, places = Builder("Variable_N / Keras model", has_meta=has_meta), Functional()
+    how = "repeated shapes" if len(set(sizes)) < len(sizes) else "distinct shapes"
+    b, places = Builder(f"Variable_N / Keras model, {how}", has_meta=has_meta), Functional()
     number = 0
-    for inside, outside in zip(sizes[:-1], sizes[1:], strict=True):
+    for inside, outside in pairwise(sizes):
         places.layer()
         for attribute, shape in (("kernel", (inside, outside)), ("bias", (outside,))):
             name = f"Variable_{number}" if number else "Variable"
@@ -23,7 +26,7 @@ def default_variables(
 
 
 def pensieve() -> NamingPair:
-    """hongzimao/pensieve's A3C net (tflearn names, conv1d kernels [4, 1, in, out]) against Keras-like networks."""
+    """hongzimao/pensieve's A3C net (tflearn names, conv1d kernels [4, 1, in, out]) against Keras networks."""
     b = Builder("pensieve A3C / Keras actor and critic")
     for scope, last in (("actor", 6), ("critic", 1)):
         rows = [

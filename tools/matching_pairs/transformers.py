@@ -9,30 +9,28 @@ HEADS = 4
 
 def bert_keras_hub(layers: int = 12, width: int = 64, vocabulary: int = 1000) -> NamingPair:
     """google-research BERT against KerasHub's BertBackbone."""
-    b = Builder("BERT / KerasHub BertBackbone")
+    b = Builder(f"google-research BERT, {layers} layers / KerasHub BertBackbone")
     embeddings = "bert/embeddings"
-    b.both(
-        f"{embeddings}/word_embeddings", (vocabulary, width),
-        ("model/token_embedding/_embeddings", "model/_token_embedding/_embeddings", "model/_operations/1/_embeddings"),
-        "token_embedding/embeddings",
-    )  # fmt: skip
-    b.both(
-        f"{embeddings}/token_type_embeddings", (2, width),
-        ("model/segment_embedding/_embeddings", "model/_operations/4/_embeddings"), "segment_embedding/embeddings",
-    )  # fmt: skip
-    b.both(
-        f"{embeddings}/position_embeddings", (512, width),
-        ("model/position_embedding/position_embeddings", "model/_operations/3/position_embeddings"),
-        "position_embedding/embeddings",
-    )  # fmt: skip
+    for ours, rows, attribute, places in (
+        (
+            "word_embeddings",
+            vocabulary,
+            "_embeddings",
+            ("token_embedding", "_token_embedding", "_operations/1"),
+        ),
+        ("token_type_embeddings", 2, "_embeddings", ("segment_embedding", "_operations/4")),
+        ("position_embeddings", 512, "position_embeddings", ("position_embedding", "_operations/3")),
+    ):
+        paths = [f"model/{place}/{attribute}" for place in places]
+        b.both(f"{embeddings}/{ours}", (rows, width), paths, f"{places[0]}/embeddings")
     for name in ("beta", "gamma"):
-        paths = (f"model/embeddings_layer_norm/{name}", f"model/_operations/6/{name}")
+        paths = [f"model/embeddings_layer_norm/{name}", f"model/_operations/6/{name}"]
         b.both(f"{embeddings}/LayerNorm/{name}", (width,), paths, f"embeddings_layer_norm/{name}")
     for layer in range(layers):
         _bert_layer(b, layer, width)
     last = 9 + layers
     for name, attribute, shape in (("kernel", "_kernel", (width, width)), ("bias", "bias", (width,))):
-        paths = (f"model/pooled_dense/{attribute}", f"model/_operations/{last + 1}/{attribute}")
+        paths = [f"model/pooled_dense/{attribute}", f"model/_operations/{last + 1}/{attribute}"]
         b.both(f"bert/pooler/dense/{name}", shape, paths, f"pooled_dense/{name}")
     b.source("cls/predictions/transform/dense/kernel", (width, width))
     b.source("cls/predictions/transform/dense/bias", (width,))

@@ -9,7 +9,7 @@ NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def resnet50(keras: int = 3, scale: int = 4) -> NamingPair:
-    """slim's ResNet-50 v1 (no conv biases) against keras.applications' (which has them), widths over `scale`."""
+    """slim's ResNet-50 v1 (no conv biases) against keras.applications' (with them), widths over `scale`."""
     b, places = Builder(f"slim ResNet-50 v1 / keras.applications (Keras {keras})"), Functional(keras)
     root, stem = "resnet_v1_50", 64 // scale
     places.skip(1)
@@ -111,8 +111,10 @@ def vgg16(scale: int = 4) -> NamingPair:
         places.skip()
     places.skip()
     for ours, theirs, shape in (
-        ("fc6", "fc1", (7, 7, inside, 256)), ("fc7", "fc2", (1, 1, 256, 256)), ("fc8", "predictions", (1, 1, 256, 1000)),
-    ):  # fmt: skip
+        ("fc6", "fc1", (7, 7, inside, 256)),
+        ("fc7", "fc2", (1, 1, 256, 256)),
+        ("fc8", "predictions", (1, 1, 256, 1000)),
+    ):
         places.layer()
         into = (shape[0] * shape[1] * shape[2], shape[3])
         b.both(f"vgg_16/{ours}/weights", shape, places.paths("kernel"), f"{theirs}/kernel", into)

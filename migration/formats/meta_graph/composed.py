@@ -22,6 +22,7 @@ _GATHERING = frozenset({"Gather", "GatherV2", "ResourceGather"})
 _SUMS = frozenset({"Add", "AddV2"})
 _TERMS = frozenset({"Add", "AddV2", "Sub", "Mul", "Neg"})
 _QUOTIENTS = frozenset({"RealDiv", "Div"})
+_POWERS = frozenset({"Pow", *VARIABLE_OPS})
 _MOST_TERMS = 40  # nodes looked at below one write; an initializer's expression can be long
 
 
@@ -165,7 +166,7 @@ def _rate(graph: Graph, tensors: list[str], value: str) -> dict[str, Feed]:
     for tensor, node, divides in [factor for one in tensors for factor in _factors(graph, one)]:
         power = _power(graph, node)
         if power is not None:
-            numbers["beta1_power" if divides else "beta2_power"] = graph.feed(power)
+            numbers["beta1_power" if divides else "beta2_power"] = Feed(power, variable=graph.variable(power))
         else:
             rates.append(tensor)
     numbers["lr"] = graph.feed(rates[0]) if len(rates) == 1 else Feed(value)
@@ -173,11 +174,12 @@ def _rate(graph: Graph, tensors: list[str], value: str) -> dict[str, Feed]:
 
 
 def _power(graph: Graph, node: GraphNode) -> str | None:
-    """The variable's tensor in `1 - power` or `sqrt(1 - power)`."""
+    """The power in `1 - power` or `sqrt(1 - power)`: a variable, or computed of a step count."""
     inner = graph.origin(node.inputs[0]) if node.op == "Sqrt" else node
     if inner is None or inner.op != "Sub" or graph.constant(inner.inputs[0]) != 1.0:
         return None
-    return inner.inputs[1] if graph.variable(inner.inputs[1]) is not None else None
+    power = graph.origin(inner.inputs[1])
+    return inner.inputs[1] if power is not None and power.op in _POWERS else None
 
 
 def _decay(graph: Graph, slot: str) -> Feed | None:

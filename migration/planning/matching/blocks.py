@@ -21,11 +21,15 @@ from migration.planning.matching.sides import Side
 from migration.planning.matching.vocabulary import merged
 
 if TYPE_CHECKING:
+    from migration.tensors import TensorSpec
+
     Array = np.ndarray[Any, Any]
 
 IMPOSSIBLE = -100.0
 SHARED_WORD = 1.0  # per unit of a word's weight: both names have it
 MISSED_WORD = 0.6  # one name has it, the other does not, though its side knows the word
+EVERYWHERE = 0.1  # the weight of a word that every name has
+OTHER_DTYPE = 0.5
 SAME_ROLE = 2.0
 OTHER_ROLE = 5.0
 RAREST = 4.0  # the most that a shape that few have can tell
@@ -45,7 +49,7 @@ class Turning(enum.Enum):
 class Block:
     """Rows are indices into the source side, columns into the target side; `worth` is what stands in names
     and shapes alone, and IMPOSSIBLE where shapes do not fit. `other_role` marks pairs whose names give them
-    different roles, `turned` marks pairs that need a transpose;
+    different roles, `named` is what words alone are worth, `turned` marks pairs that need a transpose;
     `cut` says that tensors of the same size lie in other blocks, for there were too many."""
 
     rows: Array
@@ -53,6 +57,7 @@ class Block:
     worth: Array
     turned: Array
     other_role: Array
+    named: Array
     rarity: float
     cut: bool
 
@@ -128,11 +133,12 @@ def _block(source: Side, target: Side, words: WordEvidence, piece: Piece, total:
     ours, theirs = [source.specs[i] for i in rows], [target.specs[j] for j in columns]
     shapes = _table(ours, theirs, _shape_worth)
     roles = _table([source.roles[i] for i in rows], [target.roles[j] for j in columns], _role_worth)
-    worth = shapes + roles + words.between(rows, columns)
+    named = words.between(rows, columns)
+    worth = shapes + roles + named
     worth[shapes <= IMPOSSIBLE / 2] = IMPOSSIBLE
     turned = _table(ours, theirs, lambda one, other: fit(one, other).fit is Fit.TRANSPOSED)
     rarity = _rarity(ours[0].size, len(rows), len(columns), total)
-    return Block(rows, columns, worth, turned, (roles != 0) & (roles != SAME_ROLE), rarity, piece.cut)
+    return Block(rows, columns, worth, turned, (roles != 0) & (roles != SAME_ROLE), named, rarity, piece.cut)
 
 
 def _rarity(size: int, ours: int, theirs: int, total: int) -> float:
@@ -143,11 +149,12 @@ def _rarity(size: int, ours: int, theirs: int, total: int) -> float:
     return min(RAREST, math.log(1 + total / (1 + min(ours, theirs))) + alone)
 
 
-def _shape_worth(source: Any, target: Any) -> float:
+def _shape_worth(source: TensorSpec, target: TensorSpec) -> float:
     fitting = fit(source, target)
     if fitting.fit is Fit.NONE:
         return IMPOSSIBLE
-    return fitting.fit.value - (0.5 if source.dtype is not target.dtype else 0.0)
+    worth: float = fitting.fit.value
+    return worth - (OTHER_DTYPE if source.dtype is not target.dtype else 0.0)
 
 
 def _role_worth(source: str, target: str) -> float:
@@ -181,12 +188,13 @@ class WordEvidence:
         known = sorted(set(counts[0]) & set(counts[1]))
         weights = {
             word: min(
-                math.log(len(side) / count[word]) for side, count in zip((ours, theirs), counts, strict=True)
+                math.log((len(side) + 1) / count[word])
+                for side, count in zip((ours, theirs), counts, strict=True)
             )
             for word in known
         }
         place = {word: column for column, word in enumerate(known)}
-        root = {word: math.sqrt(min(4.0, weight + 0.1)) for word, weight in weights.items()}
+        root = {word: math.sqrt(min(4.0, weight + EVERYWHERE)) for word, weight in weights.items()}
         matrices = [_weighted(side, place, root) for side in (ours, theirs)]
         sums = [np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel() for matrix in matrices]
         return cls(matrices[0], matrices[1], sums[0], sums[1])

@@ -24,13 +24,15 @@ LARGEST_LAYER = 12  # variables of one scope that can still be one layer's own
 def checked(
     source: Side, target: Side, decided: Sequence[Decided], pinned: Sequence[tuple[int, int]]
 ) -> list[Decided]:
-    """The pairs that stand: those that several things speak against are left out, others are no longer certain.
+    """The pairs that stand: what several things speak against is left out, what one does is not certain.
 
     A vector is only as certain as its layer: where both layers have a matrix, one of the one must have
-    gone to one of the other. And a tensor whose shape can be turned in several ways is never certain.
+    gone to one of the other, for certain. And a tensor whose shape can be turned in several ways is
+    never certain.
     """
     pairs = [*pinned, *((pair.source, pair.target) for pair in decided)]
     partner = {other: one for one, other in pairs}
+    unsure = {pair.target for pair in decided if pair.confidence is not Confidence.CERTAIN}
     ours, theirs = _matrices(source), _matrices(target)
     kinds, nests = Kinds.of(source, target, pairs), Nests.of(source, target, pairs)
     found = []
@@ -39,7 +41,8 @@ def checked(
         astray = _astray(source, target, pair, partner, ours, theirs)
         if against + astray > 1:
             continue
-        doubtful = against or astray or _several_ways(source, target, pair)
+        led = _led(source, target, pair, partner, ours, theirs)
+        doubtful = against or astray or led & unsure or _several_ways(source, target, pair)
         found.append(replace(pair, confidence=Confidence.LIKELY) if doubtful else pair)
     return found
 
@@ -69,8 +72,22 @@ def _astray(
     ours: dict[str, list[int]],
     theirs: dict[str, list[int]],
 ) -> bool:
+    """Whether both layers of a vector have matrices and none of the one went to one of the other."""
+    matrices = ours.get(source.parents[pair.source]) and theirs.get(target.parents[pair.target])
+    vector = target.rank(pair.target) < 2
+    return bool(vector and matrices) and not _led(source, target, pair, partner, ours, theirs)
+
+
+def _led(
+    source: Side,
+    target: Side,
+    pair: Decided,
+    partner: dict[int, int],
+    ours: dict[str, list[int]],
+    theirs: dict[str, list[int]],
+) -> set[int]:
+    """The matrices of a vector's layer in the target that have their partners in its layer in the source."""
     if target.rank(pair.target) > 1:
-        return False
+        return set()
     here = ours.get(source.parents[pair.source], [])
-    there = theirs.get(target.parents[pair.target], [])
-    return bool(here and there) and not any(partner.get(other) in here for other in there)
+    return {other for other in theirs.get(target.parents[pair.target], []) if partner.get(other) in here}

@@ -28,7 +28,7 @@ FARTHEST = 4.0  # squared places after which distance no longer counts
 
 @dataclass(frozen=True)
 class Places:
-    """Where each tensor of both sides stands. `given`: the source's order is that of its graph, not of names."""
+    """Where each tensor of both sides stands. `given`: the source's order is its graph's, not its names'."""
 
     source: Array
     target: Array
@@ -48,7 +48,7 @@ class Places:
         return cls(np.array(ours), np.array(target.places), given)
 
     def believed(self, pairs: Sequence[tuple[int, int]], patterns: Sequence[str]) -> Belief:
-        """How far order can be believed, by the pairs that are decided. `patterns`: the source's open names."""
+        """How far the decided pairs let order be believed. `patterns`: the source's names, numbers open."""
         pairs = [pair for pair in pairs if not math.isnan(self.source[pair[0]])]
         return Belief(self._anchored(pairs), self._numbers_rise(pairs, patterns))
 

@@ -44,7 +44,8 @@ def _ranked(split: Sequence[Parts], order: Sequence[int]) -> dict[Parts, int]:
     seen: dict[Parts, dict[int, int]] = defaultdict(dict)
     for parts, place in zip(split, order, strict=True):
         for depth, part in enumerate(parts):
-            depths = seen[(*parts[:depth], _stem(part))]
+            stem = (*parts[:depth], _stem(part))
+            depths = seen[stem]
             depths[len(parts)] = min(place, depths.get(len(parts), place))
     siblings: dict[Parts, list[Parts]] = defaultdict(list)
     for stem in seen:
@@ -66,8 +67,8 @@ def _ranked(split: Sequence[Parts], order: Sequence[int]) -> dict[Parts, int]:
 def _key(parts: Parts, place: int, rank: dict[Parts, int]) -> list[tuple[int, int]]:
     key = []
     for depth, part in enumerate(parts):
-        stem = _stem(part)
-        key.append((rank[(*parts[:depth], stem)], int(part[len(stem) :][:18] or -1)))
+        stem = (*parts[:depth], _stem(part))
+        key.append((rank[stem], int(part[len(stem[-1]) :][:18] or -1)))
     return [*key, (place, 0)]
 
 

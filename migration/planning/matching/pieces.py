@@ -16,7 +16,7 @@ from migration.planning.matching.sides import Side
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
-MOST_PAIRS = 4_000_000  # weighed at once: a matrix of them takes 32 MB
+MOST_PAIRS = 2_250_000  # weighed at once: a matrix of them takes 18 MB
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Pairs in the targets' order; `unused` are candidates' names, `unfilled` targets' keys, without a pair."""
+    """Pairs in the targets' order; `unused` candidates' names and `unfilled` targets' keys have no pair."""
 
     pairs: tuple[Pair, ...]
     unused: tuple[str, ...] = ()

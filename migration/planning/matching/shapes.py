@@ -59,7 +59,7 @@ def _regroups(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 
 def _transposed(source: tuple[int, ...], target: tuple[int, ...]) -> Fitting:
-    """All permutations that fit; one that leaves most in order is taken, and `alone` tells if it is the only."""
+    """The permutation that fits and leaves most in order; `alone` tells if no other fits."""
     if len(source) > MOST_TRANSPOSED or sorted(source) != sorted(target):
         return NO_FIT
     fitting = [

@@ -84,7 +84,7 @@ class Side:
 
     @cached_property
     def patterns(self) -> tuple[str, ...]:
-        """Each tensor's last name with its numbers left open: equal for those that only numbers tell apart."""
+        """Each tensor's last name with its numbers left open: one for all that only numbers tell apart."""
         return tuple(readings[-1].open for readings in self.readings)
 
     @cached_property
@@ -139,7 +139,7 @@ def source_side(candidates: Sequence[Candidate], pinned: Iterable[str]) -> Side:
 
 
 def _own_paths(target: Target) -> list[str]:
-    """The paths to a target, without those through an optimizer's list of variables where others lead to it."""
+    """The paths to a target, those through an optimizer's list only where no other leads to it."""
     paths = [path for path in dict.fromkeys(target.paths) if path] or [_path_of(target.key)]
     found = [path for path in paths if not any(part in _LISTS for part in path.split("/"))] or paths
     if target.attribute not in ("", "VARIABLE_VALUE"):

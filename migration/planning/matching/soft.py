@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
+from migration.planning.matching.agreement import Agreement
 from migration.planning.matching.blocks import IMPOSSIBLE, Block
 from migration.planning.matching.hierarchy import Hierarchy
-from migration.planning.matching.numbering import Link, Numbering, agreement, learn
+from migration.planning.matching.linking import learn
+from migration.planning.matching.numbering import Link, Numbering
 from migration.planning.matching.sides import Side
 
 if TYPE_CHECKING:
@@ -48,10 +50,11 @@ def picture(
     for turn in range(ROUNDS):
         together = _together(source, target, parts, evidence, 1.0 + 0.3 * turn, pinned)
         links = learn(*numbers, _columns_met(numbers, together), first=turn < 2)
+        counted = Agreement.of(numbers, links)
         scopes = Hierarchy.of(source, target, together)
         evidence = [
             block.worth
-            + NUMBERS * agreement(*numbers, links, block.rows, block.columns)[0]
+            + NUMBERS * counted.between(block.rows, block.columns)
             + SCOPES * scopes.support(block.rows, block.columns)
             for block in parts
         ]
@@ -60,7 +63,7 @@ def picture(
 
 def _columns_met(numbers: tuple[Numbering, Numbering], together: Matrix) -> Matrix:
     ours, theirs = numbers
-    return ours.matrix.T @ together @ theirs.matrix
+    return csr_matrix(ours.matrix.T @ together @ theirs.matrix)
 
 
 def _together(
@@ -85,7 +88,7 @@ def _together(
     if not rows:
         return csr_matrix((len(source), len(target)))
     joined = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
-    return coo_matrix(joined, shape=(len(source), len(target))).tocsr()
+    return csr_matrix(joined, shape=(len(source), len(target)))
 
 
 def _chances(worth: Array) -> Array:

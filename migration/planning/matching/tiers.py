@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from migration.planning.matching.agreement import Agreement
 from migration.planning.matching.assignment import best_pairs, margins
 from migration.planning.matching.blocks import IMPOSSIBLE, Block, Blocks, Turning
 from migration.planning.matching.hierarchy import Hierarchy
-from migration.planning.matching.numbering import Link, Numbering, agreement
+from migration.planning.matching.numbering import Link, Numbering
 from migration.planning.matching.order import Belief, Places, nearness, ranks
 from migration.planning.matching.roles import UNKNOWN
 from migration.planning.matching.shapes import Fit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_ROUNDS = 30
 DIRECT = 0.3  # by which a pair must be ahead of all others to need no counting of what is left over
+TELLING = 0.3  # what names, numbers and scopes must be worth where a shape alone does not tell
 DISAGREE = -1.0  # numbers that say this much against a pair cannot be outvoted
 
 
@@ -80,10 +82,16 @@ class Matter:
 def decide(matter: Matter) -> list[Decided]:
     """Every pair that a tier accepts."""
     found: list[Decided] = []
+    every = Agreement.of(matter.numbers, matter.links)
     for tier in TIERS:
-        links = _links(matter, tier)
+        numbers = Agreement.of(matter.numbers, _links(matter, tier))
+        weighed = [
+            _weighed(matter, tier, numbers, every, block)
+            for block in matter.blocks.parts
+            if tier.counted or not block.cut
+        ]
         for _ in range(MOST_ROUNDS):
-            more = list(_round(matter, tier, links, found))
+            more = list(_round(matter, tier, weighed, found))
             if not more:
                 break
             found.extend(more)
@@ -108,55 +116,55 @@ def _chosen(numbers: tuple[Numbering, Numbering], link: Link) -> bool:
     return link.offset == 0 and ours.slots[link.source].split()[-1:] == theirs.slots[link.target].split()[-1:]
 
 
-def _round(matter: Matter, tier: Tier, links: list[Link], found: list[Decided]) -> Iterator[Decided]:
-    pairs = [(pair.source, pair.target) for pair in found]
-    known = [*matter.pinned, *pairs]
-    scopes = _scopes(matter, known)
-    belief = matter.places.believed(known, matter.source.patterns) if tier.counted else Belief()
-    ours, theirs = {pair.source for pair in found}, {pair.target for pair in found}
-    for block in matter.blocks.parts:
-        if block.cut and not tier.counted:
-            continue
-        rows = np.flatnonzero([row not in ours for row in block.rows.tolist()])
-        columns = np.flatnonzero([column not in theirs for column in block.columns.tolist()])
-        if len(rows) and len(columns):
-            yield from _decided(
-                _weighed(matter, tier, links, scopes, block), matter, tier, belief, rows, columns
-            )
-
-
 @dataclass(frozen=True)
 class _Weighed:
-    """A block's evidence in a tier, decided pairs included, and its parts. What is `doubtful` is not decided,
-    but still a rival of what is."""
+    """A block's evidence in a tier but for scopes and order, and the numbers' part of it. What is `doubtful`
+    is not decided, but still a rival of what is."""
 
     block: Block
     evidence: Array
     doubtful: Array
     numbers: Array
-    scopes: Array
 
 
-def _weighed(matter: Matter, tier: Tier, links: list[Link], scopes: Hierarchy, block: Block) -> _Weighed:
-    numbers = NUMBERS * agreement(*matter.numbers, links, block.rows, block.columns)[0]
-    support = SCOPES * scopes.support(block.rows, block.columns)
-    evidence = block.worth + numbers + support + block.rarity
+def _weighed(matter: Matter, tier: Tier, agreeing: Agreement, every: Agreement, block: Block) -> _Weighed:
+    numbers = NUMBERS * agreeing.between(block.rows, block.columns)
+    evidence = block.worth + numbers + block.rarity
     doubtful = np.zeros(evidence.shape, bool)
     if not tier.counted:
         if matter.blocks.turning is Turning.UNKNOWN:
             evidence = evidence + (Fit.EXACT.value - Fit.TRANSPOSED.value) * block.turned
-        against = agreement(*matter.numbers, matter.links, block.rows, block.columns)[1]
-        doubtful = block.other_role | (against > 0)
+        doubtful = block.other_role | (every.against(block.rows, block.columns) > 0)
     evidence[~block.possible | (numbers < DISAGREE)] = IMPOSSIBLE
-    return _Weighed(block, evidence, doubtful, numbers, support)
+    return _Weighed(block, evidence, doubtful, numbers)
+
+
+def _round(matter: Matter, tier: Tier, weighed: list[_Weighed], found: list[Decided]) -> Iterator[Decided]:
+    known = [*matter.pinned, *((pair.source, pair.target) for pair in found)]
+    scopes = _scopes(matter, known)
+    belief = matter.places.believed(known, matter.source.patterns) if tier.counted else Belief()
+    ours, theirs = {pair.source for pair in found}, {pair.target for pair in found}
+    for each in weighed:
+        rows = np.flatnonzero([row not in ours for row in each.block.rows.tolist()])
+        columns = np.flatnonzero([column not in theirs for column in each.block.columns.tolist()])
+        if len(rows) and len(columns):
+            support = SCOPES * scopes.support(each.block.rows, each.block.columns)
+            yield from _decided(each, support, matter, tier, belief, rows, columns)
 
 
 def _decided(
-    weighed: _Weighed, matter: Matter, tier: Tier, belief: Belief, rows: Array, columns: Array
+    weighed: _Weighed,
+    support: Array,
+    matter: Matter,
+    tier: Tier,
+    belief: Belief,
+    rows: Array,
+    columns: Array,
 ) -> Iterator[Decided]:
     """The pairs among undecided rows and columns of a block that the tier accepts."""
     block, inside = weighed.block, np.ix_(rows, columns)
-    evidence = weighed.evidence[inside]
+    whole = weighed.evidence + support
+    evidence = whole[inside]
     order = np.zeros_like(evidence)
     if tier.counted:
         order = _order(matter, block.rows[rows], block.columns[columns], belief)
@@ -169,18 +177,31 @@ def _decided(
         one, other = int(rows[row]), int(columns[column])
         if weighed.doubtful[one, other]:
             continue
-        if not tier.counted and not (
-            _direct(weighed.evidence, one, other) or _complete(matter, block, one, other)
-        ):
+        if not tier.counted and not _provable(matter, weighed, support, one, other):
             continue
         yield Decided(
             source=int(block.rows[one]),
             target=int(block.columns[other]),
             confidence=tier.confidence,
             numbers=float(weighed.numbers[one, other]),
-            scopes=float(weighed.scopes[one, other]),
+            scopes=float(support[one, other]),
             order=float(order[row, column] - order[row].min()),
         )
+
+
+def _provable(matter: Matter, weighed: _Weighed, support: Array, row: int, column: int) -> bool:
+    """Whether a pair rests on more than being left over, and on more than a shape that others have too."""
+    block, whole = weighed.block, weighed.evidence + support
+    telling = block.named[row, column] + weighed.numbers[row, column] + support[row, column]
+    if telling < TELLING and not _alone(block, row, column):
+        return False
+    return _direct(whole, row, column) or _complete(matter, block, row, column)
+
+
+def _alone(block: Block, row: int, column: int) -> bool:
+    """Whether no other tensor of either side has a shape and a role that fit, and none needs turning."""
+    fits = block.possible & ~block.other_role
+    return bool(fits[row].sum() == 1 and fits[:, column].sum() == 1 and not block.turned[row, column])
 
 
 def _direct(evidence: Array, row: int, column: int) -> bool:

@@ -12,67 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-_WORDS = {
-    "attention": "attn att atten",
-    "batchnorm": "bn batchnormalization batchnormalisation batchnorm2d",
-    "layernorm": "ln layernormalization layernormalisation lnorm",
-    "normalization": "norm normalisation",
-    "embedding": "emb embed embeddings embedder embeds",
-    "dense": "fc linear fullyconnected affine",
-    "conv": "convolution conv1d conv2d conv3d",
-    "deconv": "convtranspose conv2dtranspose",
-    "encoder": "enc",
-    "decoder": "dec",
-    "cross": "encdec crossattention",
-    "position": "pos positional positions",
-    "token": "tok word words tokens wordpiece",
-    "segment": "tokentype segments",
-    "query": "q queries wq",
-    "key": "k keys wk",
-    "value": "v values wv",
-    "output": "out outputs",
-    "projection": "proj projections",
-    "ffn": "mlp feedforward",
-    "head": "logits logit classifier predictions prediction softmax classification",
-    "discriminator": "disc discrim",
-    "generator": "gen",
-    "depthwise": "dw",
-    "pointwise": "pw",
-    "shortcut": "downsample skip",
-    "forward": "fw fwd",
-    "backward": "bw bwd",
-    "previous": "prev",
-    "layer": "layers",
-    "block": "blocks blk",
-    "policy": "pi",
-    "kernel": "weight weights w filter filters",
-    "bias": "b biases",
-    "gamma": "g",
-    "offset": "shift",
-    "mean": "mu",
-    "variance": "var sigma2",
-    "recurrent": "hidden2hidden",
-}
-_SPELLING = {variant: word for word, variants in _WORDS.items() for variant in variants.split()}
-_PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("batch", "normalization"): ("batchnorm",),
-    ("layer", "normalization"): ("layernorm",),
-    ("fully", "connected"): ("dense",),
-    ("feed", "forward"): ("ffn",),
-    ("encoder", "decoder"): ("cross",),
-    ("token", "type"): ("segment",),
-    ("moving", "mean"): ("mean",),
-    ("running", "mean"): ("mean",),
-    ("population", "mean"): ("mean",),
-    ("pop", "mean"): ("mean",),
-    ("moving", "variance"): ("variance",),
-    ("running", "variance"): ("variance",),
-    ("population", "variance"): ("variance",),
-    ("pop", "variance"): ("variance",),
-    ("wte",): ("token", "embedding"),
-    ("wpe",): ("position", "embedding"),
-    ("c", "fc"): ("dense",),
-}
+from migration.planning.matching.spelling import SPELLING, phrased, spelled
+
 _PIECE = re.compile(r"\d+x\d+(?:x\d+)?(?![\d])|\d+|[^\W\d_]+", re.UNICODE)
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[^A-Za-z]+")
 _DIMENSIONAL = re.compile(
@@ -138,43 +79,21 @@ class Reading:
         return self.segments[-1] if self.segments else ()
 
 
-def _spelled(word: str) -> str:
-    word = word.lower()
-    word = _SPELLING.get(word, word)
-    plural = len(word) > 4 and word.endswith("s") and not word.endswith(("ss", "us", "is", "as"))
-    return _SPELLING.get(word[:-1], word[:-1]) if plural else word
-
-
-def _phrased(words: Sequence[str | int]) -> list[str | int]:
-    found: list[str | int] = []
-    at = 0
-    while at < len(words):
-        for length in (2, 1):
-            phrase = tuple(words[at : at + length])
-            if phrase in _PHRASES:
-                found.extend(_PHRASES[phrase])  # type: ignore[index]
-                at += length
-                break
-        else:
-            found.append(words[at])
-            at += 1
-    return found
-
-
 @lru_cache(maxsize=65536)
 def split_segment(segment: str) -> tuple[str | int, ...]:
     """The words (spelled one way) and numbers of one segment, in order; () where it has neither."""
     segment = _DIMENSIONAL.sub(r"\1", segment)
     pieces: list[str | int] = []
-    for piece in _PIECE.findall(segment):
+    for found in _PIECE.finditer(segment):
+        piece = found[0]
         if piece.isdigit() and piece.isascii():
             pieces.append(int(piece[:18]))
-        elif piece[0].isdigit():
-            pieces.append(piece)
+        elif piece[0].isdigit() or (len(piece) == 1 and segment[: found.start()][-1:].isdigit()):
+            pieces.append(piece)  # 3x3, and the letter of block2b: no bias
         else:
-            whole = _SPELLING.get(piece.lower())
-            pieces.extend([whole] if whole else (_spelled(part) for part in _CAMEL.findall(piece)))
-    return tuple(_phrased(pieces))
+            whole = SPELLING.get(piece.lower())
+            pieces.extend([whole] if whole else (spelled(part) for part in _CAMEL.findall(piece)))
+    return tuple(phrased(pieces))
 
 
 def split_name(name: str) -> list[str]:
@@ -196,10 +115,10 @@ def _siblings(names: Iterable[list[str]]) -> dict[tuple[str, ...], set[str]]:
     return found
 
 
-def _is_counted(segments: list[str], depth: int, stems: set[str], bare: set[tuple[str, ...]]) -> bool:
+def _is_counted(segments: list[str], depth: int, bare: set[tuple[str, ...]]) -> bool:
     segment = segments[depth]
     counted = _COUNTED.match(segment)
-    if counted and tuple([*segments[:depth], counted["stem"]]) in bare:
+    if counted and (*segments[:depth], counted["stem"]) in bare:
         return True
     if segment.isdigit() and depth and segments[depth - 1] in _CONTAINERS:
         return True
@@ -214,7 +133,7 @@ def _read(segments: list[str], stems: dict[tuple[str, ...], set[str]], bare: set
     exact, open_ = "", ""
     for depth, segment in enumerate(segments):
         parts = split_segment(segment)
-        counted = _is_counted(segments, depth, set(), bare)
+        counted = _is_counted(segments, depth, bare)
         if segment in stems.get(tuple(segments[:depth]), ()):  # `dense` beside `dense_1` is dense_0
             parts, counted = (*parts, 0), True
         words.append(tuple(part for part in parts if isinstance(part, str)))

@@ -1,4 +1,4 @@
-"""Two vocabularies brought together: a word that only one side knows may be a variant of one of the other's."""
+"""Two vocabularies brought together: a word that one side alone knows may be a variant of the other's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STEM, STEM_PART = 4, 0.7  # letters, and their part of the longer word, that wor
 
 
 def _akin(word: str, other: str) -> bool:
-    """Whether one shortens the other (`quant`, `quantity`) or only their endings differ (`pooler`, `pooled`)."""
+    """Whether one shortens the other (`quant`, `quantity`) or only endings differ (`pooler`, `pooled`)."""
     shorter = min(len(word), len(other))
     if shorter < SHORTEST:
         return False

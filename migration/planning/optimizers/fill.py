@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.back import (
@@ -20,7 +22,6 @@ from migration.planning.options import Options
 from migration.planning.plan import Source, Step
 from migration.planning.targets import Template
 from migration.planning.transforms import Cast
-from migration.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,40 +45,76 @@ def fill_back(
     the optimizer's, and RMSProp's momentum, where it was 0 and went nowhere, as zeros. `unchanged(name,
     iterations key)` may say that a beta power is still the one that is known: it gets no step.
     """
-    told = Told()
+    told, names = Told(), frozenset(wanted)
     steps: dict[str, Step] = {}
-    names = set(wanted)
     for optimizer, target in _partners(state, forward, recognise_template(objects)):
-        iterations = target.scalars.get("iterations")
-        for role, name in _scalar_names(optimizer):
-            if name not in names:
-                continue
-            own = target.scalars.get(role)
-            if own is not None:
-                steps[name] = _plain(name, state.specs[name], own, objects)
-            elif iterations is not None and not unchanged(name, iterations):
-                beta, origin = beta_of(role.removesuffix("_power"), target, read, optimizer)
-                steps[name] = power_step(name, state.specs[name], beta, iterations)
-                told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
-        for (_, slot), name in optimizer.slots.items():
-            if name in names and optimizer.kind == "RMSProp" and slot == "momentum":
-                steps[name] = zeros_step(name, state.specs[name], "the target keeps no momentum")
-            elif name in names and optimizer.kind == "Momentum":
-                step = _momentum_back(name, forward, target, objects, options, told)
-                steps |= {name: step} if step is not None else {}
-        for role, number in optimizer.numbers.items():
-            if number.key in names and number.key is not None and role in target.scalars:
-                steps[number.key] = _plain(number.key, state.specs[number.key], target.scalars[role], objects)
-        if (
-            state.step in names
-            and state.step is not None
-            and iterations is not None
-            and state.step not in steps
-        ):
-            steps[state.step] = count_step(state.step, state.specs[state.step], iterations, objects)
+        filler = _Filler(state, objects, optimizer, target, options, read, told)
+        for step in (*filler.powers(names, unchanged), *filler.slots(names, forward), *filler.numbers(names)):
+            steps[step.target] = step
     return Layout(
         steps=tuple(steps.values()), notes=tuple(told.notes), problems=tuple(told.problems.values())
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    """One optimizer of the names, the one of the objects that went on for it, and what both stand in."""
+
+    state: SourceState
+    objects: Template
+    optimizer: SourceOptimizer
+    target: TargetOptimizer
+    options: Options
+    read: Read
+    told: Told
+
+    def powers(self, names: AbstractSet[str], unchanged: Callable[[str, str], bool]) -> Iterator[Step]:
+        """Beta powers: the target's own, else of its step count."""
+        iterations = self.target.scalars.get("iterations")
+        for role, name in _scalar_names(self.optimizer):
+            own = self.target.scalars.get(role)
+            if name not in names:
+                continue
+            if own is not None:
+                yield self._plain(name, own)
+            elif iterations is not None and not unchanged(name, iterations):
+                beta, origin = beta_of(role.removesuffix("_power"), self.target, self.read, self.optimizer)
+                self.told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
+                yield power_step(name, self.state.specs[name], beta, iterations)
+
+    def slots(self, names: AbstractSet[str], forward: Sequence[Step]) -> Iterator[Step]:
+        """A momentum that was 0 as zeros; one whose velocity was made with a stored rate, by the rate."""
+        for (_, slot), name in self.optimizer.slots.items():
+            if name in names and self.optimizer.kind == "RMSProp" and slot == "momentum":
+                yield zeros_step(name, self.state.specs[name], "the target keeps no momentum")
+            elif name in names and self.optimizer.kind == "Momentum":
+                made = [step for step in forward if step.target in self.target.slots.values()]
+                for step in (step for step in made if name in {source.key for source in step.sources[:1]}):
+                    if not step.sources[0].transforms:  # else only the plan's own way back undoes them
+                        yield slot_step(
+                            name, step.target, slot, self.target, self.objects, self.options, self.told
+                        )
+
+    def numbers(self, names: AbstractSet[str]) -> Iterator[Step]:
+        """Hyperparameters that were variables, and the step."""
+        for role, number in self.optimizer.numbers.items():
+            if number.key is not None and number.key in names and role in self.target.scalars:
+                yield self._plain(number.key, self.target.scalars[role])
+        step, iterations = self.state.step, self.target.scalars.get("iterations")
+        if step is not None and step in names and iterations is not None:
+            yield count_step(step, self.state.specs[step], iterations, self.objects)
+
+    def _plain(self, name: str, key: str) -> Step:
+        spec = self.state.specs[name]
+        cast = (Cast(spec.dtype),) if self.objects.by_key[key].spec.dtype is not spec.dtype else ()
+        return Step(
+            target=name,
+            spec=spec,
+            sources=(Source(key=key),),
+            transforms=cast,
+            origin="optimizer",
+            full_name=name,
+        )
 
 
 def _partners(
@@ -100,32 +137,3 @@ def _scalar_names(optimizer: SourceOptimizer) -> Iterator[tuple[str, str]]:
         for name in (optimizer.scalars.get(role), *optimizer.doubts.get(role, ())):
             if name is not None:
                 yield role, name
-
-
-def _plain(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:
-    cast = (Cast(spec.dtype),) if objects.by_key[key].spec.dtype is not spec.dtype else ()
-    return Step(
-        target=name,
-        spec=spec,
-        sources=(Source(key=key),),
-        transforms=cast,
-        origin="optimizer",
-        full_name=name,
-    )
-
-
-def _momentum_back(
-    name: str,
-    forward: Sequence[Step],
-    target: TargetOptimizer,
-    objects: Template,
-    options: Options,
-    told: Told,
-) -> Step | None:
-    """A momentum slot whose velocity was made with a learning rate that another tensor holds."""
-    for step in forward:
-        if step.target in target.slots.values() and name in {source.key for source in step.sources[:1]}:
-            if step.sources[0].transforms:  # cut or turned on the way: the plan's own way back has to do it
-                return None
-            return slot_step(name, step.target, "momentum", target, objects, options, told)
-    return None

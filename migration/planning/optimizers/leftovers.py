@@ -78,7 +78,7 @@ def _left_of(
 
 def _unpaired(optimizer: SourceOptimizer, targets: Sequence[TargetOptimizer]) -> tuple[str, bool]:
     if not targets:
-        return "the template holds no optimizer", True
+        return "the template holds no optimizer, or none that was built", True
     kinds = sorted({target.kind or "unknown" for target in targets})
     if set(goes_on_in(optimizer.kind)) & set(kinds):
         return "the template's optimizer trains other variables", False

@@ -14,7 +14,7 @@ from migration.planning.optimizers.hyperparameters import learning_rate, shown
 from migration.planning.optimizers.kinds import KINDS
 from migration.planning.optimizers.matching import Pair
 from migration.planning.optimizers.slots import Told, from_template
-from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState
+from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState, TargetOptimizer
 from migration.planning.optimizers.step import StepCount, count_updates, is_step_name
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Source, Step
@@ -35,11 +35,12 @@ def scalar_steps(
     """A step for every scalar of the pair's target, and for what only the template can fill."""
     target = pair.target
     steps = [from_template(template.by_key[key], "the optimizer's own") for key in target.others]
-    if options.optimizer == "drop" or (not pair.sources and target.kind != "wrapper"):
-        reason = (
-            "--optimizer=drop" if options.optimizer == "drop" else "no optimizer of its kind in the source"
-        )
-        return steps + [from_template(template.by_key[key], reason) for key in target.scalars.values()]
+    if options.optimizer == "drop":
+        return steps + [
+            from_template(template.by_key[key], "--optimizer=drop") for key in target.scalars.values()
+        ]
+    if not pair.sources and target.kind != "wrapper":
+        return steps + _alone(target, state, template, options, read, told)
     source = pair.first or next(iter(state.optimizers), None)
     count = _count(pair, source, state, options, read, told)
     for role, key in target.scalars.items():
@@ -54,6 +55,39 @@ def scalar_steps(
             step = _number(role, wanted, source, options, state, target.path, told)
         if key not in told.problems:
             steps.append(step)
+    return steps
+
+
+_STATELESS = ("GradientDescent", "Momentum")  # what a source without a slot may have trained with
+
+
+def _alone(
+    target: TargetOptimizer,
+    state: SourceState,
+    template: Template,
+    options: Options,
+    read: Read,
+    told: Told,
+) -> list[Step]:
+    """The scalars of an optimizer that no optimizer of the source goes on in: the flags', or the template's.
+
+    Gradient descent leaves nothing in a file but its step count, so that is carried over where a file
+    holds no slots at all.
+    """
+    plain = target.kind in _STATELESS and not state.optimizers
+    steps: list[Step] = []
+    for role, key in target.scalars.items():
+        step = from_template(template.by_key[key], "no optimizer of its kind in the source")
+        if role == "learning_rate" and options.learning_rate is not None:
+            told.note(f"{target.path}: learning_rate={options.learning_rate}, from --learning_rate")
+            reason = "learning_rate: --learning_rate"
+            step = _step(template.by_key[key], (), (Constant(options.learning_rate),), reason)
+        elif role == "iterations" and (plain or options.step is not None):
+            count, notes = count_updates(state, None, state.specs, options, read)
+            for note in notes:
+                told.note(note)
+            step = _iterations(template.by_key[key], count)
+        steps.append(step)
     return steps
 
 
@@ -199,6 +233,6 @@ def _number(
         told.note(f"{path}: {role} from {number.origin}")
         return _stored(target, number.key, state.specs[number.key], f"{role}: {number.origin}")
     why = number.origin or "not known from the source"
-    if role in KINDS[source.kind].numbers:
+    if source.kind in KINDS and role in KINDS[source.kind].numbers:
         told.note(f"{path}: {role} stays the template's ({why})")
     return from_template(target, f"{role}: {why}")

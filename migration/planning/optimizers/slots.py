@@ -178,34 +178,34 @@ def _as_velocity(
         )
         told.problem("learning_rate", step.target, message)
         return None
+    _tell_changing(optimizer, target, told)
+    formula = "velocity = -learning_rate * accum" if wants_velocity else "accum = velocity / -learning_rate"
+    step = replace(step, reason=f"{step.reason}; {formula}")
+    if rate.value is None and rate.key is not None and len(step.sources) == 1:
+        told.note(f"{target.path}: {formula}, learning_rate read from {rate.key}")
+        return _multiplied(step, rate.key, divide=not wants_velocity)
+    value = rate.value if rate.key is None else float(read(rate.key).reshape(-1)[0])
+    origin = rate.origin if rate.key is None else f"{rate.key} as it is in this checkpoint"
+    if not value:
+        told.problem("learning_rate", step.target, f"a learning rate of 0 ({origin}) makes no velocity")
+        return None
+    told.note(f"{target.path}: {formula} with learning_rate={shown(value)} ({origin})")
+    return replace(step, transforms=(*step.transforms, Scale(-value, divide=not wants_velocity)))
+
+
+def _multiplied(step: Step, rate: str, *, divide: bool) -> Step:
+    """The step times (or by) the learning rate that another tensor holds."""
+    first = replace(step.sources[0], transforms=(*step.sources[0].transforms, *step.transforms))
+    return replace(step, sources=(first, Source(key=rate)), transforms=(Product(-1.0, divide=divide),))
+
+
+def _tell_changing(optimizer: SourceOptimizer, target: TargetOptimizer, told: Told) -> None:
     stated = optimizer.numbers.get("learning_rate")
     if stated is not None and stated.value is None and stated.key is None:
         told.note(
             f"{target.path}: the source's learning rate changes as it trains. TF1 takes the whole "
             "accumulator by the current rate, Keras only the newest gradient: the same while it is constant"
         )
-    formula = "velocity = -learning_rate * accum" if wants_velocity else "accum = velocity / -learning_rate"
-    if rate.value is None and rate.key is not None:
-        if len(step.sources) == 1:
-            told.note(f"{target.path}: {formula}, learning_rate read from {rate.key}")
-            first = replace(step.sources[0], transforms=(*step.sources[0].transforms, *step.transforms))
-            product = (Product(-1.0, divide=not wants_velocity),)
-            return replace(
-                step,
-                sources=(first, Source(key=rate.key)),
-                transforms=product,
-                reason=f"{step.reason}; {formula}",
-            )
-        rate = Number(
-            value=float(read(rate.key).reshape(-1)[0]), origin=f"{rate.key} as it is in this checkpoint"
-        )
-    value = rate.value or 0.0
-    if value == 0:
-        told.problem("learning_rate", step.target, f"a learning rate of 0 ({rate.origin}) makes no velocity")
-        return None
-    told.note(f"{target.path}: {formula} with learning_rate={shown(value)} ({rate.origin})")
-    scale = Scale(-value, divide=not wants_velocity)
-    return replace(step, transforms=(*step.transforms, scale), reason=f"{step.reason}; {formula}")
 
 
 def rate_of(

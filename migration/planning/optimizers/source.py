@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from migration.formats.meta_graph import MetaGraph
-from migration.planning.optimizers import graph_source, name_source
+from migration.planning.optimizers.graph_source import optimizers_of as told_by_graph
 from migration.planning.optimizers.hyperparameters import with_betas
+from migration.planning.optimizers.name_source import optimizers_of as told_by_names
 from migration.planning.optimizers.shadows import averages_of
 from migration.planning.optimizers.state import SourceState
 from migration.planning.optimizers.step import step_key
@@ -28,10 +29,10 @@ def recognise(specs: Mapping[str, TensorSpec], meta: MetaGraph | None, read: Rea
     """
     averages = averages_of(specs, meta)
     left = {key: spec for key, spec in specs.items() if key not in averages}
-    told = graph_source.optimizers_of(meta, left) if meta is not None else ()
+    told = told_by_graph(meta, left) if meta is not None else ()
     claimed = {key for optimizer in told for key in optimizer.keys}
     rest = {key: spec for key, spec in left.items() if key not in claimed}
-    named, undecided = name_source.optimizers_of(rest)
+    named, undecided = told_by_names(rest)
     optimizers = tuple(with_stored(one, left) for one in (*told, *named))
     taken = {key for optimizer in optimizers for key in optimizer.keys}
     free = {key: spec for key, spec in left.items() if key not in taken}

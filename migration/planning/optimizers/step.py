@@ -34,19 +34,17 @@ _NUMBERS = (*_INTEGERS, DType.FLOAT32, DType.FLOAT64)
 
 @dataclass(frozen=True, slots=True)
 class StepCount:
-    """How a step of the plan gets the number of updates: its sources and transforms, and in words."""
+    """How a step of the plan gets the number of updates (as `dtype`): sources, transforms, and in words."""
 
     sources: tuple[Source, ...]
     transforms: tuple[Transform, ...]
     reason: str
     value: int | None = None
+    dtype: DType = DType.INT64
 
     def as_dtype(self, dtype: DType) -> tuple[Transform, ...]:
-        """The transforms, for a target of this dtype."""
-        last = self.transforms[-1] if self.transforms else None
-        if isinstance(last, (Cast, Steps)) and last.dtype is not dtype:
-            return (*self.transforms, Cast(dtype))
-        return self.transforms
+        """The transforms, for a target of this dtype (a constant takes any)."""
+        return self.transforms if dtype is self.dtype or not self.sources else (*self.transforms, Cast(dtype))
 
 
 def step_key(
@@ -160,7 +158,7 @@ def _why(state: SourceState, key: str) -> str:
 
 def _of_key(key: str, spec: TensorSpec, value: int) -> StepCount:
     transforms: tuple[Transform, ...] = () if spec.shape == () else (Reshape(()),)
-    return StepCount((Source(key=key),), (*transforms, Cast(DType.INT64)), key, value)
+    return StepCount((Source(key=key),), transforms, key, value, spec.dtype)
 
 
 def _of_powers(optimizer: SourceOptimizer | None, read: Read) -> StepCount | None:

@@ -8,6 +8,7 @@ with `_trainable_variables` beside it. Which kind it is, the slots' names and li
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from migration.formats.object_graph import Node
@@ -52,6 +53,7 @@ _V1_KINDS: tuple[tuple[frozenset[str], str], ...] = tuple(
     for without in (frozenset[str](), *(frozenset({one}) for one in kind.optional), kind.optional)
     if kind.slots and name in ("Adam", "Momentum", "RMSProp", "Adagrad", "Adadelta", "Ftrl")
 )
+_OPTIMIZER_NAME = re.compile(r"(^|_)opt(im|imizer)?(_?\d+)?$", re.IGNORECASE)
 _INNER = frozenset({"inner_optimizer", "base_optimizer"})  # of loss-scale wrappers, Keras 3's and tf_keras's
 
 
@@ -59,12 +61,16 @@ def recognise_template(template: Template) -> tuple[TargetOptimizer, ...]:
     """The optimizers of an object-based checkpoint, in the graph's order; () where there is none."""
     graph = template.graph
     found: list[TargetOptimizer] = []
-    paths = graph.paths
+    paths, called = graph.paths, _called_optimizers(template)
     for number, node in enumerate(graph.nodes):
         path = paths[number]
         if path is None:
             continue
         optimizer = _optimizer(template, number, node, "/".join(path))
+        if optimizer is None and number in called:
+            optimizer = TargetOptimizer(
+                node=number, path="/".join(path), flavour="v1", kind=None, built=False, reason="an empty node"
+            )
         if optimizer is not None:
             found.append(optimizer)
     return tuple(found)
@@ -73,6 +79,19 @@ def recognise_template(template: Template) -> tuple[TargetOptimizer, ...]:
 def claimed_targets(targets: tuple[TargetOptimizer, ...]) -> frozenset[str]:
     """The keys that belong to optimizers."""
     return frozenset(key for optimizer in targets for key in optimizer.keys)
+
+
+def _called_optimizers(template: Template) -> frozenset[int]:
+    """Empty nodes under an optimizer's name: `tf.compat.v1.train` and legacy ones before their first step."""
+    nodes = template.graph.nodes
+    return frozenset(
+        child.node
+        for node in nodes
+        for child in node.children
+        if _OPTIMIZER_NAME.search(child.local_name)
+        and child.local_name not in _INNER
+        and not (nodes[child.node].children or nodes[child.node].attributes or nodes[child.node].slots)
+    )
 
 
 def _optimizer(template: Template, number: int, node: Node, path: str) -> TargetOptimizer | None:

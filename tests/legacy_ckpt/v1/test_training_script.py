@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import tensorflow as tf
+
+import legacy_ckpt
+from migration import Options
 
 SCRIPT = Path(__file__).with_name("training_script.py")
 WAS, IS = "import tensorflow as tf\n", "import legacy_ckpt.tf1 as tf\n"
@@ -98,3 +102,46 @@ def test_every_kind_of_variable_is_in_the_checkpoint(trained: tuple[Path, list[s
     assert not np.array_equal(weights, average)
     assert np.isfinite(average).all()
     assert reader.get_tensor("global_step") == _last(trained[2], "step")
+
+
+class Classifier(tf.Module):
+    """The script's net for inference, in TensorFlow 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = tf.Variable(tf.zeros([24, 8]))
+        self.hidden, self.logits = _dense(8, 16), _dense(16, 4)
+        self.norm = tf.Module()
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            setattr(self.norm, name, tf.Variable(tf.zeros([16])))
+
+    def __call__(self, words: np.ndarray) -> tf.Tensor:
+        net = tf.reduce_mean(tf.gather(self.embedding, words), axis=1)
+        net = tf.nn.relu(net @ self.hidden.weights + self.hidden.biases)
+        norm = self.norm
+        net = tf.nn.batch_normalization(
+            net, norm.moving_mean, norm.moving_variance, norm.beta, norm.gamma, 1e-3
+        )
+        return net @ self.logits.weights + self.logits.biases
+
+
+def _dense(inputs: int, units: int) -> tf.Module:
+    layer = tf.Module()
+    layer.weights, layer.biases = tf.Variable(tf.zeros([inputs, units])), tf.Variable(tf.zeros([units]))
+    return layer
+
+
+@pytest.mark.parametrize("averages", ["keep", "promote"])
+def test_its_checkpoint_opens_in_tensorflow_2(
+    trained: tuple[Path, list[str], list[str]], averages: Literal["keep", "promote"]
+) -> None:
+    net = Classifier()
+    report = legacy_ckpt.restore(net, trained[0], options=Options(averages=averages))
+    assert not report.missing
+    names = {f"hidden/weights{end}" for end in ("", "/ExponentialMovingAverage")}
+    used = {source.key for step in report.restored for source in step.sources}
+    assert len(names & used) == 1
+    assert ("hidden/weights" in used) == (averages == "keep")
+    labels = np.arange(64) % 4
+    words = labels[:, np.newaxis] * 6 + np.arange(64 * 6).reshape(64, 6) % 6
+    assert np.mean(np.argmax(net(words), axis=1) == labels) > 0.9

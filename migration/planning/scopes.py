@@ -1,0 +1,104 @@
+"""Names to objects without a template: a mirror of the name scopes.
+
+Loaded by itself: renaming gigabytes takes less time than loading all that a template can need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from migration.errors import InputError
+from migration.planning.mirror import MirrorScalar, MirrorSlot, Roles, mirror, special_keys
+from migration.planning.optimizers.mirror import mirror as mirrored_optimizers
+from migration.planning.optimizers.source import recognise
+from migration.planning.options import Options
+from migration.planning.plan import Left, Plan, Source, Step
+from migration.planning.signature import signature_of
+
+if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+    from migration.planning.cells import Buffer
+    from migration.planning.optimizers.state import SourceState
+    from migration.planning.rules import Rules
+
+
+def state_of(
+    source: Checkpoint, without: frozenset[str] = frozenset(), hidden: Sequence[Buffer] = ()
+) -> SourceState:
+    """What the source's tensors are beyond weights: slots, beta powers, the step, averages.
+
+    Keys in `without` are left aside; `hidden` variables have slots and are in no file. Raises InputError for a source without names.
+    """
+    if not source.names and source.graph is not None:
+        raise InputError(
+            f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back"
+        )
+    specs = {name: source.specs[name] for name in source.names if name not in without}
+    specs |= {buffer.name: buffer.spec for buffer in hidden}
+    return recognise(specs, source.meta, source.read)
+
+
+def without_template(
+    source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None, options: Options
+) -> Plan:
+    """The plan of a mirror; `mapping` and `rules` rename tensors before they find their places."""
+    renamed, drops, notes = _renamed(source, mapping, rules)
+    state = state_of(source, frozenset(left.key for left in drops))
+    dropped = _dropped(state, options)
+    roles = _roles(state, dropped, options)
+    special = special_keys(roles) | dropped.keys()
+    named = {step.target: step for step in renamed if not _is_special(step, special)}
+    left_out = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
+    plan = mirror(signature_of(source), roles, named, (*drops, *left_out))
+    return replace(plan, notes=notes)
+
+
+def _renamed(
+    source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None
+) -> tuple[Sequence[Step], Sequence[Left], tuple[str, ...]]:
+    """A step for every name under the name that it gets, what rules drop, and what they tell."""
+    if not mapping and rules is None:
+        return [_unchanged(source, name) for name in source.names], (), ()
+    from migration.planning.renaming import renamed_steps
+    from migration.planning.ruling import notes_of
+
+    made = renamed_steps(source, mapping, rules)
+    return made.steps, made.drops, notes_of(made)
+
+
+def _unchanged(source: Checkpoint, name: str) -> Step:
+    spec = source.specs[name]
+    return Step(target=name, spec=spec, sources=(Source(key=name),), origin="name scope", full_name=name)
+
+
+def _is_special(step: Step, special: Collection[str]) -> bool:
+    return len(step.sources) == 1 and step.sources[0].key in special
+
+
+def _dropped(state: SourceState, options: Options) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if options.optimizer == "drop":
+        for optimizer in state.optimizers:
+            found |= dict.fromkeys((*optimizer.slots.values(), *optimizer.scalars.values()), "--optimizer=drop")
+    if options.averages == "drop":
+        found |= dict.fromkeys(state.averages, "--averages=drop")
+    return found
+
+
+def _roles(state: SourceState, dropped: Mapping[str, str], options: Options) -> Roles:
+    optimizers = () if options.optimizer == "drop" else mirrored_optimizers(state)
+    return Roles(
+        slots=tuple(
+            MirrorSlot(key=key, variable=variable, optimizer=each.name, slot_name=slot)
+            for each in optimizers
+            for variable, slot, key in each.slots
+        ),
+        scalars=tuple(
+            MirrorScalar(key=key, optimizer=each.name, local_name=name)
+            for each in optimizers
+            for name, key in each.scalars
+        ),
+        averages={key: name or key for key, name in state.averages.items() if key not in dropped},
+    )
