@@ -20,7 +20,14 @@ if TYPE_CHECKING:
         remove_checkpoint,
         update_checkpoint_state,
     )
-    from legacy_ckpt.objects import load_variables, restore, save_names, template
+    from legacy_ckpt.objects import (
+        NotBuiltError,
+        ObjectReport,
+        load_variables,
+        restore,
+        save_names,
+        template,
+    )
     from legacy_ckpt.saver import (
         RestoreReport,
         Saver,
@@ -33,6 +40,8 @@ _HOME = {
     "CheckpointCallback": "callback",
     "CheckpointManager": "management",
     "GraphSession": "graph_session",
+    "NotBuiltError": "objects",
+    "ObjectReport": "objects",
     "RestoreReport": "saver",
     "Saver": "saver",
     "TrackablePartitions": "saver",
@@ -49,7 +58,7 @@ _HOME = {
     "template": "objects",
     "update_checkpoint_state": "management",
 }
-_MODULES = ("explain", "management", "objects", "saver", "tf1", "v1")
+_MODULES = ("explain", "management", "objects", "saver", "v1")  # tf1 changes TensorFlow: import it yourself
 
 
 def __getattr__(name: str) -> Any:
@@ -68,6 +77,8 @@ __all__ = [
     "CheckpointCallback",
     "CheckpointManager",
     "GraphSession",
+    "NotBuiltError",
+    "ObjectReport",
     "RestoreReport",
     "Saver",
     "TrackablePartitions",

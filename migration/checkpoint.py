@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from migration.errors import CheckpointNotFoundError, FormatError, MissingKeyError
+from migration.formats.located import located
 from migration.formats.object_graph import GRAPH_KEY, ObjectGraph
 from migration.formats.sstable import Table
 from migration.formats.tensor_bundle import (
@@ -205,7 +206,8 @@ class Checkpoint:
         file = StoredFile(path)
         raw = file.read(0, file.size)
         file.close()
-        return MetaGraph.from_saved_model(raw) if path.endswith(".pb") else MetaGraph.from_bytes(raw)
+        with located(path):
+            return MetaGraph.from_saved_model(raw) if path.endswith(".pb") else MetaGraph.from_bytes(raw)
 
     @cached_property
     def manifest_bytes(self) -> bytes | None:

@@ -1,7 +1,7 @@
 """Compares a migrated checkpoint with its source, tensor by tensor and byte by byte.
 
 The pairing comes from --plan, else from the manifest in either checkpoint, else from the names. All data
-is read on both sides. No TensorFlow is needed.
+is read on both sides. No TensorFlow is needed, unless --outputs asks to run the old graph as well.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from absl import flags
 from ckpt_tools import tables, terminal
 
 if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
+    from migration.testing.outputs import OutputsComparison
     from migration.verify import VerificationReport
 
 FLAGS = flags.FlagValues()
@@ -21,6 +23,12 @@ _MIGRATED = flags.DEFINE_string("migrated", None, "The result of the migration."
 _PLAN = flags.DEFINE_string("plan", None, "The plan file that was applied.", flag_values=FLAGS)
 _TEMPLATE = flags.DEFINE_string(
     "template", None, "The template, if the result took values from it.", flag_values=FLAGS
+)
+_OUTPUTS = flags.DEFINE_string(
+    "outputs",
+    None,
+    "A TOML or JSON file of feeds, fetches and the new model: the graph in the .meta is run against it.",
+    flag_values=FLAGS,
 )
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How to print.", flag_values=FLAGS)
 
@@ -42,11 +50,25 @@ def main(arguments: Sequence[str]) -> int:
     template = Checkpoint.open(_TEMPLATE.value) if _TEMPLATE.value else None
     with terminal.progress("verifying") as progress:
         report = verify(source, migrated, plan, template=template, progress=progress)
+    outputs = _compared_outputs(source, migrated)
     if _FORMAT.value == "json":
-        tables.write_json(document(report))
+        tables.write_json(document(report, outputs))
     else:
         _print(report)
+        if outputs is not None:
+            terminal.note(outputs.text())
+    if outputs is not None and not outputs.is_equal:
+        return terminal.Status.FAILED
     return status_of(report)
+
+
+def _compared_outputs(source: Checkpoint, migrated: Checkpoint) -> OutputsComparison | None:
+    """The old graph's outputs against the new model's, where --outputs says which."""
+    if not _OUTPUTS.value:
+        return None
+    from migration.testing.outputs_file import compare_outputs_file
+
+    return compare_outputs_file(_OUTPUTS.value, source.prefix, migrated.prefix)
 
 
 def status_of(report: VerificationReport) -> terminal.Status:
@@ -56,9 +78,10 @@ def status_of(report: VerificationReport) -> terminal.Status:
     return terminal.Status.DONE if report.is_complete else terminal.Status.DIFFERS
 
 
-def document(report: VerificationReport) -> dict[str, Any]:
+def document(report: VerificationReport, outputs: OutputsComparison | None) -> dict[str, Any]:
     """The report for programs."""
     return {
+        **({} if outputs is None else {"outputs": _outputs_document(outputs)}),
         "source": report.source,
         "migrated": report.migrated,
         "paired_by": report.basis,
@@ -80,6 +103,15 @@ def document(report: VerificationReport) -> dict[str, Any]:
         "source_only": list(report.source_only),
         "migrated_only": list(report.migrated_only),
         "notes": list(report.notes),
+    }
+
+
+def _outputs_document(outputs: OutputsComparison) -> dict[str, Any]:
+    return {
+        "equal": outputs.is_equal,
+        "rtol": outputs.rtol,
+        "atol": outputs.atol,
+        "rows": [{"good": row.is_good, "told": str(row)} for row in outputs.rows],
     }
 
 

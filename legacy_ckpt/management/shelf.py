@@ -67,7 +67,7 @@ class Shelf:
 
     def highest(self) -> int:
         """The greatest number of a checkpoint of this name in the directory; 0 without one."""
-        pattern = re.compile(re.escape(self._name) + r"-(\d+)(-\?{5}-of-\d{5})?")
+        pattern = re.compile(re.escape(os.path.basename(self._name)) + r"-(\d+)(-\?{5}-of-\d{5})?")
         known = (
             *state.prefixes_in(self.directory),
             *map(os.path.basename, self.active),
@@ -88,6 +88,7 @@ class Shelf:
                 f"{path} exists and was not written by this manager: it is not overwritten; "
                 "save under another number or checkpoint_name, or move it away"
             )
+        _gfile.makedirs(os.path.dirname(path) or ".")
         _gfile.makedirs(self.directory)
         self._remember(self.record.with_entry(entry))
 

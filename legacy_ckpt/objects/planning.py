@@ -12,13 +12,13 @@ from legacy_ckpt.objects.building import NotBuiltError, refuse_unbuilt
 from legacy_ckpt.objects.live import LiveCheckpoint, live, rooted
 from migration.checkpoint import Checkpoint, Style
 from migration.errors import InputError, PlanError, Problem, UnmappedError
-from migration.planning.forward import state_of
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Left, Plan
 from migration.planning.plan_file import check_source, read_plan
 from migration.planning.planner import make_plan
 from migration.planning.rules import Rules
 from migration.planning.savecounter import SAVE_COUNTER_KEY
+from migration.planning.scopes import state_of
 from migration.planning.targets import Template
 
 PlanLike = Plan | str | os.PathLike[str] | None

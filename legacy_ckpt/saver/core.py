@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import numbers
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -87,7 +88,7 @@ class Saver(stock.StockSaver):  # type: ignore[misc]  # TensorFlow ships no type
         Raises TypeError, ValueError and RuntimeError as the stock class does.
         """
         self._born_in_graph = not tf.executing_eagerly()
-        if max_to_keep is not None and max_to_keep < 0:
+        if isinstance(max_to_keep, numbers.Real) and max_to_keep < 0:
             warnings.warn(
                 f"max_to_keep={max_to_keep}: nothing is deleted; write None or 0 to say so", stacklevel=2
             )
@@ -113,6 +114,10 @@ class Saver(stock.StockSaver):  # type: ignore[misc]  # TensorFlow ships no type
             from legacy_ckpt.saver.object_view import ObjectView
 
             self._object_view = ObjectView.of(object_view, self._write_version)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles as the stock class does: what was read off a graph is read again."""
+        return {name: value for name, value in self.__dict__.items() if name != "_restore_ops_cache"}
 
     def build(self) -> None:
         """As the stock class: adds the ops that `defer_build=True` put off."""

@@ -67,7 +67,11 @@ def _plain(step: Step, side_of: SideOf) -> Output | None:
         return None
     entry = side.index.entries[key]
     if not entry.slices:
-        return Output(step.target, step.spec, ((None, Stored(side, key, entry)),)) if not step.partitions else None
+        return (
+            Output(step.target, step.spec, ((None, Stored(side, key, entry)),))
+            if not step.partitions
+            else None
+        )
     placed = side.placed(key)
     if step.partitions is not None and not _same_parts(placed, step):
         return None

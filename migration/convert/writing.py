@@ -20,7 +20,9 @@ from migration.formats.tensor_bundle import encode_tensor
 from migration.formats.tensor_checksum import TensorChecksum
 from migration.storage import StagedFile
 
-BLOCK = 512 << 10  # bytes a worker reads at a time: what stays in a core's cache is copied three times as fast
+BLOCK = (
+    512 << 10
+)  # bytes a worker reads at a time: what stays in a core's cache is copied three times as fast
 FLUSH_EVERY = 128 << 20  # bytes written before the disk is told to take them, while the workers go on
 COMPUTED_AT_ONCE = 512 << 20
 WORKERS = min(4, os.cpu_count() or 1)

@@ -35,7 +35,9 @@ def restorable(plan: Plan, partitions: Mapping[str, tuple[TensorSlice, ...]]) ->
     odd = {key for key in partitions if plan.source.specs[key].dtype not in ASSEMBLED}
     if plan.to != "object" or not odd:
         return plan
-    return replace(plan, steps=tuple(_whole(step) if _keeps_slices(step, odd) else step for step in plan.steps))
+    return replace(
+        plan, steps=tuple(_whole(step) if _keeps_slices(step, odd) else step for step in plan.steps)
+    )
 
 
 def _keeps_slices(step: Step, odd: set[str]) -> bool:

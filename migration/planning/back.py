@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from migration.checkpoint import Style
 from migration.errors import InputError, PlanError, Problem
 from migration.planning.explicit import check_names
-from migration.planning.forward import onto_template, state_of
+from migration.planning.forward import onto_template
 from migration.planning.manifest import Manifest
 from migration.planning.onto import of_template, plain_name
 from migration.planning.optimizers import claimed_targets, fill_back, names_of, recognise_template
@@ -17,6 +17,7 @@ from migration.planning.options import Options
 from migration.planning.places import Places
 from migration.planning.plan import Left, Plan, Source, Step
 from migration.planning.ruling import notes_of, ruled
+from migration.planning.scopes import state_of
 from migration.planning.signature import signature_of
 from migration.planning.targets import Target, Template
 

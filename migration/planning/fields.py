@@ -6,14 +6,16 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from migration.errors import FormatError, PlanError, Problem
 from migration.formats.tensor_bundle import TensorSlice
-from migration.planning.document import Document
 from migration.planning.transforms import Transform, TransformError, from_table
 from migration.suggest import did_you_mean, nearest
 from migration.tensors import DType, TensorSpec
+
+if TYPE_CHECKING:
+    from migration.planning.document import Document
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from migration.planning.rules import Rules
 
 
-# Onto a template -----------------------------------------------------------------------------------
-
-
 def onto_template(
     source: Checkpoint,
     template: Template,

@@ -65,7 +65,15 @@ class Manifest:
             tool, digest = str(table["tool"]), str(table["source"])
         except FormatError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error, MigrationError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            zlib.error,
+            MigrationError,
+        ) as error:
             raise FormatError(
                 f"{where}: its manifest cannot be read ({type(error).__name__}): map it by full names or a mapping"
             ) from None
@@ -81,7 +89,9 @@ class Manifest:
             "tool": self.tool,
             "source": self.source_digest,
             "tensors": {name: str(spec) for name, spec in source.specs.items()},
-            "partitions": {name: [slice_text(part) for part in parts] for name, parts in source.partitions.items()},
+            "partitions": {
+                name: [slice_text(part) for part in parts] for name, parts in source.partitions.items()
+            },
             "renamed": plain,
             "kept": {name: _spelled(value) for name, value in self.kept.items()},
             "plan": base64.b64encode(zlib.compress(to_toml(rest).encode(), 1)).decode(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from migration.planning.mirror_slots import MirrorSlot, slots_of
 from migration.planning.plan import Left, Plan, Source, SourceSignature, Step
 from migration.planning.savecounter import save_counter_step
 from migration.planning.tree import Path, Tree, spelled
@@ -18,16 +19,6 @@ VALUE_OF_SCOPE = "value"  # the local name of a variable whose own name is also 
 AVERAGES = "averages"
 SAVE_COUNTER = "save_counter"
 KEY_MARK = ".ATTRIBUTES"  # TensorFlow's restore cuts a key at the first of these
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MirrorSlot:
-    """A tensor of the source that is `slot_name` of `variable` under the optimizer node `optimizer`."""
-
-    key: str
-    variable: str
-    optimizer: str
-    slot_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +39,9 @@ class Roles:
     averages: Mapping[str, str] | None = None
 
 
-def mirror(signature: SourceSignature, roles: Roles, named: Mapping[str, Step], drops: Sequence[Left]) -> Plan:
+def mirror(
+    signature: SourceSignature, roles: Roles, named: Mapping[str, Step], drops: Sequence[Left]
+) -> Plan:
     """The plan that puts every tensor of a name-based source at the path that its name spells.
 
     `named` are the tensors that are no optimizer's and no average, by the names that they have now: a
@@ -57,18 +50,36 @@ def mirror(signature: SourceSignature, roles: Roles, named: Mapping[str, Step], 
     specs = signature.specs
     tree = Tree()
     places = _places(named)
-    of_key = {step.sources[0].key: places[name] for name, step in named.items() if len(step.sources) == 1}
     top = {path[0] for path in places.values()}
     steps = [_placed(step, tree.variable(places[name], name), places[name]) for name, step in named.items()]
     steps += _averages(tree, specs, roles.averages or {}, _free(AVERAGES, top))
-    steps += _optimizers(tree, specs, roles, of_key, top)
+    nodes = _optimizer_nodes(roles, top)
+    steps += _scalars(tree, specs, roles, nodes)
+    slots = slots_of(roles.slots, named, specs)
+    steps += [
+        replace(
+            slot.step, target=tree.slot(places[slot.name], (nodes[slot.optimizer],), slot.slot_name, slot.key)
+        )
+        for slot in slots.placed
+    ]
     steps.append(save_counter_step(tree.variable((SAVE_COUNTER,), SAVE_COUNTER)))
-    return Plan(to="object", source=signature, steps=tuple(steps), drops=tuple(drops), graph=tree.graph())
+    return Plan(
+        to="object",
+        source=signature,
+        steps=tuple(steps),
+        drops=(*drops, *slots.drops),
+        notes=slots.notes,
+        graph=tree.graph(),
+    )
 
 
 def special_keys(roles: Roles) -> set[str]:
     """The keys that have a place of their own beside the plain variables."""
-    return {*(slot.key for slot in roles.slots), *(each.key for each in roles.scalars), *(roles.averages or ())}
+    return {
+        *(slot.key for slot in roles.slots),
+        *(each.key for each in roles.scalars),
+        *(roles.averages or ()),
+    }
 
 
 def _placed(step: Step, key: str, path: Path) -> Step:
@@ -142,24 +153,24 @@ def _averages(
     ]
 
 
-def _optimizers(
-    tree: Tree, specs: Mapping[str, TensorSpec], roles: Roles, of_key: Mapping[str, Path], top: set[str]
-) -> list[Step]:
-    wanted = dict.fromkeys(
-        [*(slot.optimizer for slot in roles.slots), *(scalar.optimizer for scalar in roles.scalars)]
-    )
+def _optimizer_nodes(roles: Roles, top: set[str]) -> dict[str, str]:
+    """The local name of each optimizer's node, none of them taken at the root."""
     taken = set(top)
     nodes: dict[str, str] = {}
-    for name in wanted:
-        nodes[name] = _free(name, taken)
-        taken.add(nodes[name])
+    for each in (*roles.slots, *roles.scalars):
+        if each.optimizer not in nodes:
+            nodes[each.optimizer] = _free(each.optimizer, taken)
+            taken.add(nodes[each.optimizer])
+    return nodes
+
+
+def _scalars(
+    tree: Tree, specs: Mapping[str, TensorSpec], roles: Roles, nodes: Mapping[str, str]
+) -> list[Step]:
     steps = []
     for scalar in roles.scalars:
         path = (nodes[scalar.optimizer], scalar.local_name)
         steps.append(_step(specs, scalar.key, tree.variable(path, scalar.key), "optimizer", path))
-    for slot in roles.slots:
-        key = tree.slot(of_key[slot.variable], (nodes[slot.optimizer],), slot.slot_name, slot.key)
-        steps.append(_step(specs, slot.key, key, "slot", ()))
     return steps
 
 

@@ -37,14 +37,14 @@ def to_renamed(source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rul
     )
 
 
-def renamed_steps(
-    source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None
-) -> RuleResult:
+def renamed_steps(source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None) -> RuleResult:
     """A step for every name of the source under the name that it gets. Raises PlanError as `to_renamed` does."""
     said = dict(mapping or {})
     _check_present(source, said)
     specs = {name: source.specs[name] for name in source.names}
-    made = ruled({name: spec for name, spec in specs.items() if name not in said}, rules, None, same_bytes(source))
+    made = ruled(
+        {name: spec for name, spec in specs.items() if name not in said}, rules, None, same_bytes(source)
+    )
     steps = [_step(old, new, specs[old], "mapping") for old, new in said.items()]
     if rules is None:
         steps += [_step(name, name, spec, "name scope") for name, spec in specs.items() if name not in said]

@@ -46,7 +46,9 @@ def same_bytes(source: Checkpoint) -> Same:
         if source.spec(one) != source.spec(other):
             return False
         if source.format == "V2" and one not in source.partitions and other not in source.partitions:
-            return [each.crc32c for each in source.ranges(one)] == [each.crc32c for each in source.ranges(other)]
+            return [each.crc32c for each in source.ranges(one)] == [
+                each.crc32c for each in source.ranges(other)
+            ]
         values = source.read(one), source.read(other)
         if source.spec(one).dtype is DType.STRING:
             return bool(values[0].tolist() == values[1].tolist())

@@ -52,7 +52,7 @@ def without_template(
     named = {step.target: step for step in renamed if not _is_special(step, special)}
     left_out = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
     plan = mirror(signature_of(source), roles, named, (*drops, *left_out))
-    return replace(plan, notes=notes)
+    return replace(plan, notes=(*notes, *plan.notes))
 
 
 def _renamed(
@@ -81,7 +81,9 @@ def _dropped(state: SourceState, options: Options) -> dict[str, str]:
     found: dict[str, str] = {}
     if options.optimizer == "drop":
         for optimizer in state.optimizers:
-            found |= dict.fromkeys((*optimizer.slots.values(), *optimizer.scalars.values()), "--optimizer=drop")
+            found |= dict.fromkeys(
+                (*optimizer.slots.values(), *optimizer.scalars.values()), "--optimizer=drop"
+            )
     if options.averages == "drop":
         found |= dict.fromkeys(state.averages, "--averages=drop")
     return found

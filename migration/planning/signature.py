@@ -69,10 +69,7 @@ def check_source(plan: Plan, specs: Mapping[str, TensorSpec]) -> None:
 
 
 def _meant(index: NameIndex, at: int, key: str, spec: TensorSpec) -> str:
-    return did_you_mean(index.nearest(key, spec)) if at < if TYPE_CHECKING:
-    from migration.checkpoint import Checkpoint
-
-MOST_SUGGESTIONS else ""
+    return did_you_mean(index.nearest(key, spec)) if at < MOST_SUGGESTIONS else ""
 
 
 def apply_as_rules(
@@ -92,10 +89,7 @@ def apply_as_rules(
     steps: list[Step] = []
     unfilled: list[Left] = []
     for step in plan.steps:
-        kept = _reused(plan, step, specs, index if len(unfilled) < if TYPE_CHECKING:
-    from migration.checkpoint import Checkpoint
-
-MOST_SUGGESTIONS else None)
+        kept = _reused(plan, step, specs, index if len(unfilled) < MOST_SUGGESTIONS else None)
         (steps if isinstance(kept, Step) else unfilled).append(kept)  # type: ignore[arg-type]
     used = {source.key for step in steps for source in step.sources if not source.template}
     decided = {left.key: left for left in plan.drops}

@@ -80,11 +80,11 @@ def _digest(checkpoint: Checkpoint, key: str) -> str:
     return known.hexdigest()[:_DIGITS]
 
 
-def _blocks(checkpoint: Checkpoint, key: str) -> Iterator[bytes | memoryview]:
+def _blocks(checkpoint: Checkpoint, key: str) -> Iterator[bytes | bytearray]:
     """A tensor's bytes, in blocks; a variant's are taken as they lie."""
     if checkpoint.spec(key).dtype.name in ("VARIANT", "RESOURCE"):
         return (raw for _, raw in checkpoint.read_bytes(key))
-    return iter(blocks(open_stream(checkpoint, key)))
+    return blocks(open_stream(checkpoint, key))
 
 
 def _write(path: Path, found: Mapping[str, str]) -> None:

@@ -39,7 +39,9 @@ def composed_adam(graph: Graph, node: GraphNode) -> Update | None:
     root, epsilon = _root_and_epsilon(graph, denominator)
     m, factors = _moment_and_factors(graph, ratio.inputs[0])
     v = slot_written(graph, root.inputs[0]) if root is not None else None
-    if m is None or v is None or variable in (m, v):
+    if m is None or v is None or len({variable, m, v}) < 3:
+        return None
+    if len({graph.variables[name].shape for name in (variable, m, v)}) > 1:
         return None
     numbers = _rate(graph, [*factors, *_factors_above(graph, value, ratio)], value)
     numbers["epsilon"] = graph.feed(epsilon)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Matrix = csr_matrix[Any]
 
 FEWEST = 3  # pairs inside that make two scopes belong to each other
+LARGEST = 0.5  # the part of all pairs in a scope that is still a part, and not the whole with some exceptions
 MUTUAL = 0.75  # the part of either scope's pairs that lie inside both
 
 
@@ -42,7 +43,8 @@ class Nests:
             inside.data / np.maximum(our_pairs[inside.row], 1),
             inside.data / np.maximum(their_pairs[inside.col], 1),
         )
-        kept = (inside.data >= FEWEST) & (mutual >= MUTUAL)
+        small = np.maximum(our_pairs[inside.row], their_pairs[inside.col]) <= LARGEST * len(pairs)
+        kept = (inside.data >= FEWEST) & (mutual >= MUTUAL) & small
         to_target: dict[int, int] = {}
         to_source: dict[int, int] = {}
         for place in np.argsort(mutual)[::1]:

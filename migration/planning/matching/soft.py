@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     Matrix = csr_matrix[Any]
     Array = np.ndarray[Any, Any]
 
-ROUNDS = 6
+ROUNDS, MOST_ROUNDS = 6, 14
+SETTLED = 0.01  # a change of strength in one round that no longer counts
 NUMBERS = 2.0  # what agreeing numbers are worth
 SCOPES = 3.0  # what a scope that fits is worth
 UNLIKELY = 0.02  # of the best of its row; below, a pair no longer counts
@@ -47,18 +48,32 @@ def picture(
     """The evidence of each block after the rounds. `pinned` pairs are known and count in full."""
     evidence = [block.worth for block in parts]
     links: list[Link] = []
-    for turn in range(ROUNDS):
+    for turn in range(MOST_ROUNDS):
+        before = links
         together = _together(source, target, parts, evidence, 1.0 + 0.3 * turn, pinned)
         links = learn(*numbers, _columns_met(numbers, together), first=turn < 2)
         counted = Agreement.of(numbers, links)
         scopes = Hierarchy.of(source, target, together)
+        settled = turn >= ROUNDS - 1 and _alike(links, before)
         evidence = [
             block.worth
             + NUMBERS * counted.between(block.rows, block.columns)
             + SCOPES * scopes.support(block.rows, block.columns)
             for block in parts
         ]
+        if settled:
+            break
     return Picture(links, evidence)
+
+
+def _alike(links: list[Link], before: list[Link]) -> bool:
+    """Whether the links stand as they did a round ago."""
+    strengths = [
+        {(link.source, link.target, link.offset): link.strength for link in each} for each in (links, before)
+    ]
+    return strengths[0].keys() == strengths[1].keys() and all(
+        abs(strength - strengths[1][link]) < SETTLED for link, strength in strengths[0].items()
+    )
 
 
 def _columns_met(numbers: tuple[Numbering, Numbering], together: Matrix) -> Matrix:

@@ -165,9 +165,9 @@ def _step(
 def _iterations(target: Target, count: StepCount | None) -> Step:
     if count is None:
         return from_template(target, "the source counts no steps")
-    return _step(
-        target, count.sources, count.as_dtype(target.spec.dtype), f"the number of updates: {count.reason}"
-    )
+    reason = f"the number of updates: {count.reason}"
+    step = _step(target, count.sources, count.as_dtype(target.spec.dtype), reason)
+    return replace(step, confidence=count.confidence)
 
 
 def _power(

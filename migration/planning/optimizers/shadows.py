@@ -7,13 +7,15 @@ its own `name`; what it averages need not be a variable (a loss, say).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from migration.formats.meta_graph import MetaGraph
-from migration.planning.optimizers.graph_source import key_lookup
 from migration.planning.optimizers.name_source import owner
 from migration.tensors import TensorSpec
 
-_SHADOW_NAMES = ("ExponentialMovingAverage", "moving_average", "ema", "EMA", "avg", "shadow", "polyak")
+if TYPE_CHECKING:
+    from migration.formats.meta_graph import MetaGraph
+
+_SHADOW_NAMES = ("ExponentialMovingAverage", "moving_average", "ema", "EMA")
 _CERTAIN_NAME = _SHADOW_NAMES[0]
 
 
@@ -38,6 +40,8 @@ def averages_of(specs: Mapping[str, TensorSpec], meta: MetaGraph | None) -> dict
 
 
 def _by_graph(specs: Mapping[str, TensorSpec], meta: MetaGraph) -> dict[str, str]:
+    from migration.planning.optimizers.graph_source import key_lookup
+
     key_of = key_lookup(meta, specs)
     found: dict[str, str] = {}
     for shadow, variable in meta.averages.items():

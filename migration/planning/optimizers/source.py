@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from migration.formats.meta_graph import MetaGraph
-from migration.planning.optimizers.graph_source import optimizers_of as told_by_graph
 from migration.planning.optimizers.hyperparameters import with_betas
 from migration.planning.optimizers.name_source import optimizers_of as told_by_names
 from migration.planning.optimizers.shadows import averages_of
@@ -17,6 +15,9 @@ from migration.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from migration.formats.meta_graph import MetaGraph
+    from migration.planning.optimizers.state import SourceOptimizer
 
 Read = Callable[[str], "np.ndarray[Any, Any]"]
 
@@ -29,7 +30,7 @@ def recognise(specs: Mapping[str, TensorSpec], meta: MetaGraph | None, read: Rea
     """
     averages = averages_of(specs, meta)
     left = {key: spec for key, spec in specs.items() if key not in averages}
-    told = told_by_graph(meta, left) if meta is not None else ()
+    told = _told_by_graph(meta, left)
     claimed = {key for optimizer in told for key in optimizer.keys}
     rest = {key: spec for key, spec in left.items() if key not in claimed}
     named, undecided = told_by_names(rest)
@@ -46,3 +47,11 @@ def recognise(specs: Mapping[str, TensorSpec], meta: MetaGraph | None, read: Rea
         undecided=tuple(one for one in undecided if one.key not in claimed),
         specs=specs,
     )
+
+
+def _told_by_graph(meta: MetaGraph | None, left: Mapping[str, TensorSpec]) -> tuple[SourceOptimizer, ...]:
+    if meta is None:
+        return ()
+    from migration.planning.optimizers.graph_source import optimizers_of
+
+    return tuple(optimizers_of(meta, left))

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from migration.formats.meta_graph import MetaGraph
 from migration.planning.optimizers.state import SourceOptimizer, SourceState
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Source
@@ -22,6 +21,8 @@ from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from migration.formats.meta_graph import MetaGraph
 
 Read = Callable[[str], "np.ndarray[Any, Any]"]
 Specs = Mapping[str, TensorSpec]
@@ -41,6 +42,7 @@ class StepCount:
     reason: str
     value: int | None = None
     dtype: DType = DType.INT64
+    confidence: Confidence = Confidence.CERTAIN
 
     def as_dtype(self, dtype: DType) -> tuple[Transform, ...]:
         """The transforms, for a target of this dtype (a constant takes any)."""
@@ -143,7 +145,10 @@ def count_updates(
     if key is not None:
         value = int(float(read(key).reshape(-1)[0]))
         if own is not None or told is None or close(value, told):
-            return _of_key(key, specs[key], value), [f"step: {value}, from {key} ({_why(state, key)})"]
+            sure = own is not None or told is not None
+            confidence = Confidence.CERTAIN if sure else state.step_confidence
+            count = replace(_of_key(key, specs[key], value), confidence=confidence)
+            return count, [f"step: {value}, from {key} ({_why(state, key)})"]
         notes = [f"step: {key} says {value}, but the beta powers tell {told} updates: those count for Adam"]
         return _of_powers(optimizer, read), notes
     if told is None:

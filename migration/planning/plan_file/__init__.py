@@ -19,7 +19,8 @@ What a person does in it:
   "certain" for its `confidence`. The `transforms` are applied to whatever is chosen.
 - drops a tensor that nothing uses: renames its `[[unused]]` to `[[drop]]`.
 - fills a target: writes a `[[step]]` with `target` and `sources`, or with `transforms = [{constant = 0}]`;
-  `spec` may be left out. The target's `[[unfilled]]` and the sources' `[[unused]]` need not be deleted.
+  `spec` may be left out: it is the one of the target's `[[unfilled]]`, which need not be deleted, nor need
+  the sources' `[[unused]]`.
 - deletes a step: its tensors then count as unused and unfilled.
 
 A source of several is joined by the first of `transforms`; one that is changed before is a table,
@@ -34,7 +35,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from migration.errors import InputError, PlanError, Problem, TargetError
-from migration.planning.document import read_document
 from migration.planning.fields import Findings, one_of, text, texts
 from migration.planning.plan import Confidence, Direction, Left, Plan, SourceSignature
 from migration.planning.plan_file.account import unaccounted_sources, unaccounted_targets
@@ -83,24 +83,28 @@ def from_toml(content: str, where: str) -> Plan:
     Raises PlanError with every problem, each with its line: unknown keys, wrong types, absent sources
     and targets, duplicate targets, transforms that do not fit, decided steps without a source.
     """
+    from migration.planning.document import read_document  # only what a person edits needs its lines
+
     document = read_document(content, where)
     findings = Findings(document)
     _check_header(findings)
     specs = read_tensors(findings)
     partitions = read_partitions(findings, specs)
-    steps = read_steps(findings, specs)
+    unfilled = read_left(findings, "unfilled")
+    steps = read_steps(findings, specs, {left.key: left.spec for left in unfilled})
     plan = Plan(
         to=findings.read(document.values, _direction, "object", "to"),
         source=SourceSignature(specs=specs, partitions=partitions, graph=read_graph(findings, "source")),
         steps=tuple(steps),
         drops=tuple(read_left(findings, "drop")),
         unused=tuple(read_left(findings, "unused")),
-        unfilled=tuple(read_left(findings, "unfilled")),
+        unfilled=tuple(unfilled),
         notes=findings.read(document.values, texts, (), "notes"),
         graph=read_graph(findings, "result"),
         template=read_template(findings),
     )
     _check_digest(findings, plan)
+    _check_agreement(findings, plan)
     numbers = _tables_of_targets(findings)
     Checks(findings, specs, plan.graph if plan.to == "object" else None).steps(steps, numbers)
     complete = not findings.problems
@@ -135,6 +139,12 @@ def _check_digest(findings: Findings, plan: Plan) -> None:
     if digest is not None and not findings.problems and digest != signature_digest(plan.source.specs):
         message = "[source.tensors] was edited: restore it, or delete this line if that was meant"
         findings.tell("digest", message, "source", "digest")
+
+
+def _check_agreement(findings: Findings, plan: Plan) -> None:
+    """Tells a style that is not the graph's."""
+    if plan.to != "object" and plan.graph is not None:
+        findings.tell("style", f'to = "{plan.to}", but the result has an object graph: write "object"', "to")
 
 
 def _tables_of_targets(findings: Findings) -> dict[str, list[int]]:

@@ -125,18 +125,29 @@ def read_left(findings: Findings, header: str) -> list[Left]:
     return found
 
 
-def read_steps(findings: Findings, specs: Mapping[str, TensorSpec]) -> list[Step]:
-    """The tables [[step]]; those that are wrong in themselves are told and left out."""
+def read_steps(
+    findings: Findings, specs: Mapping[str, TensorSpec], unfilled: Mapping[str, TensorSpec]
+) -> list[Step]:
+    """The tables [[step]]; those that are wrong in themselves are told and left out.
+
+    `specs` are the source's tensors, `unfilled` the targets that nothing filled when the plan was made.
+    """
     found: list[Step] = []
     for number, table in findings.tables("step"):
         before = len(findings.problems)
-        step = _step(findings, table, number, specs)
+        step = _step(findings, table, number, specs, unfilled)
         if len(findings.problems) == before:
             found.append(step)
     return found
 
 
-def _step(findings: Findings, table: Mapping[str, Any], number: int, specs: Mapping[str, TensorSpec]) -> Step:
+def _step(
+    findings: Findings,
+    table: Mapping[str, Any],
+    number: int,
+    specs: Mapping[str, TensorSpec],
+    unfilled: Mapping[str, TensorSpec],
+) -> Step:
     at = ("step", number)
     findings.check_keys(table, STEP_KEYS, *at)
     findings.require(table, *at, "target")
@@ -157,11 +168,25 @@ def _step(findings: Findings, table: Mapping[str, Any], number: int, specs: Mapp
         full_name=findings.read(table, text, "", *at, "full_name"),
         partitions=findings.read(table, slices, None, *at, "partitions"),
     )
-    return step if "spec" in table else _completed(step, specs)
+    wanted = unfilled.get(step.target)
+    if "spec" not in table:
+        return replace(step, spec=wanted) if wanted else _completed(findings, step, number, specs)
+    if wanted not in (None, step.spec):
+        findings.tell("misfit", f"the template's {step.target!r} is {wanted}", *at, "spec")
+    return step
 
 
-def _completed(step: Step, specs: Mapping[str, TensorSpec]) -> Step:
-    """A step written without a spec, with the one that comes out of it; a misfit is told later."""
+def _completed(findings: Findings, step: Step, number: int, specs: Mapping[str, TensorSpec]) -> Step:
+    """A step written without a spec, with the one that comes out of it; a misfit is told later.
+
+    What a template asks for is more than what comes out: there it has to be said.
+    """
+    if "template" in findings.document.values:
+        message = (
+            "spec is missing: write the template's dtype and shape, or leave the target's [[unfilled]] in the file"
+        )
+        findings.tell("missing key", message, "step", number, "target")
+        return step
     if not step.sources and len(step.transforms) == 1 and isinstance(step.transforms[0], Constant):
         return replace(step, spec=step.transforms[0].output(()))
     try:

@@ -147,13 +147,12 @@ def test_a_prefix_without_a_state_file_takes_the_highest_step(directory: Path) -
 
 
 def test_no_state_file_is_none_but_not_without_a_word(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(v1.logging, "warning", lambda message, *parts: told.append(message % parts))
     (directory / "checkpoint").unlink()
-    assert management.latest_checkpoint(directory) is None
-    assert "does hold model.ckpt-8, model.ckpt-9, model.ckpt-10" in told[0]
+    with caplog.at_level("WARNING", logger="tensorflow"):
+        assert management.latest_checkpoint(directory) is None
+    assert "does hold model.ckpt-8, model.ckpt-9, model.ckpt-10" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,12 @@ def test_tf1_switches_to_version_1_behaviour_and_v1_does_not() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "RefVariable"
+
+
+def test_every_public_name_of_the_package_is_there() -> None:
+    assert sorted(legacy_ckpt.__all__) == list(legacy_ckpt.__all__)
+    assert all(getattr(legacy_ckpt, name) is not None for name in legacy_ckpt.__all__)
+    assert set(legacy_ckpt.__all__) <= set(dir(legacy_ckpt))
+    assert "tf1" not in dir(legacy_ckpt)  # to look at it would switch TensorFlow
+    with pytest.raises(AttributeError, match="'legacy_ckpt' has no attribute 'nothing'"):
+        _ = legacy_ckpt.nothing
