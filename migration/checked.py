@@ -57,8 +57,7 @@ def write_and_verify(
     )
     migrated = None
     try:
-        migrated = Checkpoint.open(prefix)
-        migrated.check_shards()
+        migrated = _read_back(prefix)
         report = verify(
             source, migrated, receipt.plan, writing.verify_data, template=template, progress=verifies
         )
@@ -66,15 +65,23 @@ def write_and_verify(
     except VerificationError as error:
         remove(prefix)
         raise VerificationError(f"{error.summary}; it was removed again", error.problems) from None
-    except MigrationError as error:
+    except BaseException:  # a source that turns out damaged, or an interrupt: nobody vouches for the result
         remove(prefix)
-        raise VerificationError(
-            f"{prefix}: what was written cannot be read back; it was removed again: {error}", ()
-        ) from error
+        raise
     finally:
         if migrated is not None:
             migrated.close()
     return receipt, report
+
+
+def _read_back(prefix: str) -> Checkpoint:
+    """The result, as a reader finds it. Raises VerificationError where it cannot be read."""
+    try:
+        migrated = Checkpoint.open(prefix)
+        migrated.check_shards()
+    except MigrationError as error:
+        raise VerificationError(f"{prefix}: what was written cannot be read back: {error}", ()) from error
+    return migrated
 
 
 def remove(prefix: str) -> None:

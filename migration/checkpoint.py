@@ -232,16 +232,18 @@ class Checkpoint:
         """
         lines = []
         for key, spec in self.specs.items():
-            crcs = (
-                [(str(extent), entry.crc32c) for extent, entry in self.placed(key)]
-                if self.format == "V2"
-                else []
-            )
+            crcs = self._checksums(key, spec) if self.format == "V2" else []
             lines.append(f"{key}\0{spec}\0{crcs}")
         if self.format == "V1":
             lines += [str(os.stat(path).st_size) for path in self.location.files]
         known = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape"))
         return f"sha256:{known.hexdigest()}"
+
+    def _checksums(self, key: str, spec: TensorSpec) -> list[tuple[str, int]]:
+        """Each slice, all of its lengths said, and its checksum."""
+        return [
+            (str(extent and extent.resolved(spec.shape)), entry.crc32c) for extent, entry in self.placed(key)
+        ]
 
     # Its bytes -------------------------------------------------------------------------------------
 

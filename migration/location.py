@@ -298,7 +298,14 @@ def _of_absent(text: str) -> Location:
         raise CheckpointNotFoundError(
             f"{text}{INDEX}: no such file, though {shards[0]} is there: copy the index too"
         )
-    raise CheckpointNotFoundError(f"{text}: no checkpoint of this prefix" + _nearest_text(text))
+    directory = os.path.dirname(text)
+    if directory and not os.path.isdir(directory):
+        raise CheckpointNotFoundError(
+            f"{text}: no checkpoint of this prefix: {directory} is no directory that exists; check the path"
+            + _nearest_text(text)
+        )
+    near = _nearest_text(text) or "; no other is beside it: check the path"
+    raise CheckpointNotFoundError(f"{text}: no checkpoint of this prefix" + near)
 
 
 def _nearest_text(text: str) -> str:

@@ -124,9 +124,11 @@ class Staging:
         self._files: list[StagedFile] = []
         self._linked: set[str] = set()
         self._moved: list[str] = []  # in place already, while the index is not
+        self._made: list[str] = []  # directories above the target that were not there, the deepest first
 
     def __enter__(self) -> Staging:
         with _told(self.directory):
+            self._made = _absent(self.directory)
             os.makedirs(self.directory, exist_ok=True)
             sweep(self.directory, self._base)
             os.mkdir(self.folder)
@@ -141,6 +143,8 @@ class Staging:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, name))
         shutil.rmtree(self.folder, ignore_errors=True)
+        if error is not None:
+            _remove_empty(self._made)
         if isinstance(error, OSError):
             raise _target_error(self.directory, error) from error
 
@@ -179,6 +183,21 @@ class Staging:
         os.replace(os.path.join(self.folder, names[-1]), os.path.join(self.directory, names[-1]))
         self._moved.clear()
         _flush_directory(self.directory)
+
+
+def _absent(directory: str) -> list[str]:
+    """The directory and those above it that do not exist, the deepest first."""
+    found = []
+    while directory and not os.path.lexists(directory):
+        found.append(directory)
+        directory = os.path.dirname(directory)
+    return found
+
+
+def _remove_empty(directories: Sequence[str]) -> None:
+    with contextlib.suppress(OSError):  # somebody else's file is in it by now
+        for directory in directories:
+            os.rmdir(directory)
 
 
 def stale_stagings(directory: str, base: str | None = None) -> Iterator[str]:

@@ -6,6 +6,7 @@ each, tf.train.Checkpoint.save), and against cp.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,9 +101,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _cases(folder: Path) -> dict[str, Case]:
-    dense = _make(folder / "dense", int(_GIGABYTES.value * 1e9), sparse=False)
-    sparse = _make(folder / "sparse", int(_SPARSE.value * 1e9), sparse=True)
-    many = _make_many(folder / "many")
+    # A process that has held arrays would lend its peak memory to those that it starts.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as aside:
+        dense = aside.submit(
+            _make, folder / "dense", int(_GIGABYTES.value * 1e9), _TENSORS.value, False
+        ).result()
+        sparse = aside.submit(
+            _make, folder / "sparse", int(_SPARSE.value * 1e9), _TENSORS.value, True
+        ).result()
+        many = aside.submit(_make_many, folder / "many", _KEYS.value).result()
     cases = {
         "link": _migrate("link", dense, folder / "link", "link"),
         "sparse link": _migrate("link, sparse", sparse, folder / "sparse-link", "link"),
@@ -156,7 +164,7 @@ def _emptied(folder: Path) -> None:
 # The checkpoints ------------------------------------------------------------------------------------
 
 
-def _make(folder: Path, size: int, *, sparse: bool) -> Path:
+def _make(folder: Path, size: int, tensors: int, sparse: bool) -> Path:
     """A name-based checkpoint of equal tensors: random bytes, or a sparse file of zeros."""
     import numpy as np
 
@@ -166,26 +174,27 @@ def _make(folder: Path, size: int, *, sparse: bool) -> Path:
 
     folder.mkdir(parents=True)
     prefix = folder / "model.ckpt-1000"
-    rows = size // _TENSORS.value // 4096
+    rows = size // tensors // 4096
     spec = TensorSpec(DType.FLOAT32, (rows, 1024))
     nbytes = spec.nbytes or 0
     random = np.random.default_rng(0)
     zeros = masked_crc32c(bytes(nbytes)) if sparse else 0
     entries = {}
     with open(shard_name(str(prefix), 0, 1), "wb") as shard:
-        for number in range(_TENSORS.value):
+        for number in range(tensors):
             crc = zeros
             if not sparse:
                 payload = random.standard_normal((rows, 1024), np.float32).tobytes()
                 crc = masked_crc32c(payload)
                 shard.write(payload)
             entries[f"layer_{number}/kernel"] = BundleEntry(spec, 0, number * nbytes, nbytes, crc)
-        shard.truncate(_TENSORS.value * nbytes)
+        shard.truncate(tensors * nbytes)
     _write_index(prefix, entries)
     return prefix
 
 
-def _make_many(folder: Path) -> Path:
+def _make_many(folder: Path, keys: int) -> Path:
+    """A checkpoint of very many small tensors."""
     from migration.formats.coding import masked_crc32c
     from migration.formats.tensor_bundle import BundleEntry, shard_name
     from migration.tensors import DType, TensorSpec
@@ -195,12 +204,12 @@ def _make_many(folder: Path) -> Path:
     spec = TensorSpec(DType.FLOAT32, (4,))
     payload = bytes(16)
     crc = masked_crc32c(payload)
-    Path(shard_name(str(prefix), 0, 1)).write_bytes(payload * _KEYS.value)
+    Path(shard_name(str(prefix), 0, 1)).write_bytes(payload * keys)
     _write_index(
         prefix,
         {
             f"model/stack_{number // 1000}/layer_{number}/kernel": BundleEntry(spec, 0, number * 16, 16, crc)
-            for number in range(_KEYS.value)
+            for number in range(keys)
         },
     )
     return prefix

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         from migration.planning.plan_file import read_plan
 
         plan = read_plan(_PLAN.value)
-    with terminal.progress("comparing") as progress:
+    with terminal.progress("comparing", counts=True) as progress:
         difference = compare(here, there, plan, progress=progress)
     if _FORMAT.value == "json":
         tables.write_json(document(difference))

@@ -81,7 +81,7 @@ def _summaries(checkpoint: Checkpoint, keys: list[str]) -> dict[str, ValueSummar
     from migration.contents.values import summarize
 
     found = {}
-    with terminal.progress("reading") as progress:
+    with terminal.progress("reading", counts=True) as progress:
         for number, key in enumerate(keys):
             found[key] = summarize(checkpoint, key)
             if progress is not None:

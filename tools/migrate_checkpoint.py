@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from migration.checked import Writing
     from migration.checkpoint import Checkpoint
     from migration.convert import Receipt
-    from migration.planning.plan import Plan
+    from migration.planning.plan import Plan, TemplateReference
     from migration.verify import VerificationReport
 
 FLAGS = flags.FlagValues()
@@ -34,6 +34,12 @@ _ONLY = flags.DEFINE_string(
     "only", None, "Of --model_dir, only these: latest, or steps such as 1000,2000.", flag_values=FLAGS
 )
 _PLAN = flags.DEFINE_string("plan", None, "A plan file, applied exactly.", flag_values=FLAGS)
+_AS_RULES = flags.DEFINE_bool(
+    "as_rules",
+    False,
+    "With --plan, on a source that it was not made for: what it says of a name holds wherever that name is.",
+    flag_values=FLAGS,
+)
 _PLANNING = PlanningFlags.define(FLAGS)
 _DATA = flags.DEFINE_enum(
     "data",
@@ -76,6 +82,8 @@ _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How to print.
 def main(arguments: Sequence[str]) -> int:
     """The tool's one call. Returns the exit status."""
     terminal.exclusive(FLAGS, "plan", *STEERING[1:])
+    if _AS_RULES.value and not _PLAN.value:
+        raise terminal.UsageError("--as_rules goes with --plan")
     if _MODEL_DIR.value:
         terminal.exclusive(FLAGS, "model_dir", "checkpoint", "output")
         return _migrate_directory()
@@ -131,15 +139,29 @@ def the_plan(source: Checkpoint, template: Checkpoint | None) -> Plan:
     """The plan of --plan, or the one that the other flags ask for, with what they allow to be left over."""
     from migration.planning.decisions import allow
 
-    plan = given_plan() or _PLANNING.plan(source, template)
+    plan = _given_for(source, template) or _PLANNING.plan(source, template)
     unused, unfilled = _ALLOW_UNUSED.value, _ALLOW_UNFILLED.value
     for what, lefts in (
         ("left out", plan.unused if unused else ()),
-        ("kept", plan.unfilled if unfilled else ()),
+        ("kept", plan.unfilled if unfilled and plan.template else ()),
     ):
         for left in lefts:
             terminal.note(f"{what}: {left.key} {left.spec}")
     return allow(plan, unused=unused, unfilled=unfilled)
+
+
+def _given_for(source: Checkpoint, template: Checkpoint | None) -> Plan | None:
+    """The plan of --plan for this source. Raises InputError where --template is not the plan's own."""
+    plan = given_plan()
+    if plan is None:
+        return None
+    if template is not None and plan.template is not None:
+        _check_template(plan.template, template, "give that one, or none, or plan again")
+    if _AS_RULES.value:
+        from migration.planning.signature import apply_as_rules
+
+        return apply_as_rules(plan, source.specs, source.partitions, source.graph)
+    return plan
 
 
 def given_plan() -> Plan | None:
@@ -158,12 +180,21 @@ def _remembered_template(plan: Plan) -> Checkpoint | None:
     from migration.checkpoint import Checkpoint
     from migration.errors import InputError
 
-    template = Checkpoint.open(plan.template.path)
-    if template.digest != plan.template.digest:
-        raise InputError(
-            f"{template.prefix}: the template is not the one that the plan was made for: plan again"
-        )
+    try:
+        template = Checkpoint.open(plan.template.path)
+    except InputError as error:
+        raise InputError(f"the plan takes tensors from its template: {error}: pass --template") from None
+    _check_template(plan.template, template, "plan again")
     return template
+
+
+def _check_template(wanted: TemplateReference, template: Checkpoint, remedy: str) -> None:
+    from migration.errors import InputError
+
+    if template.digest != wanted.digest:
+        raise InputError(
+            f"{template.prefix}: the template is not the one that the plan was made for: {remedy}"
+        )
 
 
 def _migrate_directory() -> int:
@@ -172,20 +203,23 @@ def _migrate_directory() -> int:
 
     if not _OUTPUT_DIR.value:
         raise terminal.UsageError("--model_dir needs --output_dir")
-    report = migrate_directory(
-        _MODEL_DIR.value,
-        _OUTPUT_DIR.value,
-        _PLANNING.template_path,
-        plan=given_plan(),
-        to=FLAGS["to"].value,
-        mapping=_PLANNING.mapping(),
-        rules=_PLANNING.rules(),
-        options=_PLANNING.options(),
-        allow_unused=_ALLOW_UNUSED.value,
-        allow_unfilled=_ALLOW_UNFILLED.value,
-        writing=writing(),
-        only=_ONLY.value,
-    )
+    with terminal.progress("migrating", counts=True) as progress:
+        report = migrate_directory(
+            _MODEL_DIR.value,
+            _OUTPUT_DIR.value,
+            _PLANNING.template_path,
+            plan=given_plan(),
+            as_rules=_AS_RULES.value,
+            to=FLAGS["to"].value,
+            mapping=_PLANNING.mapping(),
+            rules=_PLANNING.rules(),
+            options=_PLANNING.options(),
+            allow_unused=_ALLOW_UNUSED.value,
+            allow_unfilled=_ALLOW_UNFILLED.value,
+            writing=writing(),
+            only=_ONLY.value,
+            progress=progress,
+        )
     directories.show(report, _FORMAT.value)
     return terminal.Status.DONE if report.is_complete else terminal.Status.ERROR
 

@@ -208,13 +208,13 @@ def exclusive(values: flags.FlagValues, one: str, *others: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Progress | None]:
-    """A callback for bytes done and bytes in all, shown as a bar once the work takes long; None where
-    standard error is no terminal."""
+def progress(title: str, *, counts: bool = False) -> Iterator[Progress | None]:
+    """A callback for bytes (or, with `counts`, things) done and in all, shown as a bar once the work takes
+    long; None where standard error is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
-    bar = _Bar(title)
+    bar = _Bar(title, counts)
     try:
         yield bar.update
     finally:
@@ -222,8 +222,8 @@ def progress(title: str) -> Iterator[Progress | None]:
 
 
 class _Bar:
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, title: str, counts: bool) -> None:
+        self._title, self._counts = title, counts
         self._started = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -237,9 +237,17 @@ class _Bar:
 
     def _start(self, total: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        done = MofNCompleteColumn() if self._counts else DownloadColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._bar.start()
         self._task = self._bar.add_task(self._title, total=total)

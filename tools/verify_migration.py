@@ -111,7 +111,17 @@ def _outputs_document(outputs: OutputsComparison) -> dict[str, Any]:
         "equal": outputs.is_equal,
         "rtol": outputs.rtol,
         "atol": outputs.atol,
-        "rows": [{"good": row.is_good, "told": str(row)} for row in outputs.rows],
+        "rows": [
+            {
+                "name": row.name,
+                "good": row.is_good,
+                "differing": row.differing,
+                "max_abs": row.max_abs,
+                "relative_2_norm": row.relative_norm,
+                "detail": row.fault or row.where.strip(),
+            }
+            for row in outputs.rows
+        ],
     }
 
 

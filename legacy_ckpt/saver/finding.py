@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tensorflow.python.checkpoint import checkpoint_management
@@ -10,7 +11,7 @@ from tensorflow.python.platform import tf_logging as logging
 from tensorflow.python.util import compat
 
 from migration.errors import MigrationError
-from migration.location import has_table_magic, locate
+from migration.location import has_table_magic, locate, parts_of_state_path
 
 
 def find_prefix(save_path: Any) -> str:
@@ -29,10 +30,22 @@ def find_prefix(save_path: Any) -> str:
     except (MigrationError, OSError) as error:
         if exists and not file_io.is_directory(path):
             return path  # a file that is no checkpoint: the restore op raises the type that callers know
-        raise ValueError(f"The passed save_path is not a valid checkpoint: {path}\n{error}") from None
+        text = f"The passed save_path is not a valid checkpoint: {path}\n{error}{_moved(path)}"
+        raise ValueError(text) from None
     for remark in location.remarks:
         logging.warning("%s", remark)
     return location.prefix
+
+
+def _moved(path: str) -> str:
+    """Checkpoints below the working directory under an end of an absolute path that is gone.
+
+    They are named and not opened: another run's model.ckpt-5 has the same name.
+    """
+    if not os.path.isabs(path):
+        return ""
+    ends = [end for end in parts_of_state_path(".", path) if file_io.file_exists_v2(end + ".index")]
+    return f"; the working directory has {', '.join(ends)}: pass that if it is the same one" if ends else ""
 
 
 def _is_v1(path: str) -> bool:

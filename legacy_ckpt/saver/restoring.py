@@ -31,7 +31,7 @@ def restore_from(
     started = time.time()
     _check_session(saver, sess)
     ops, saveables, wishes = _wishes(saver, sess)
-    if ops is None and not tf.executing_eagerly():  # a builder of another kind, or another graph
+    if ops is None and (not tf.executing_eagerly() or _reads_otherwise(saver._builder)):
         _check_plain(partial, rename)
         with explain.readable(prefix):
             StockSaver.restore(saver, sess, prefix)
@@ -73,11 +73,20 @@ def _restore_checked(
     return RestoreReport.of(prefix, fit) if partial else None
 
 
+def _reads_otherwise(builder: Any) -> bool:
+    """Whether a builder has restore ops of its own: what they read is not known before they run."""
+    base, bulk = saver_module.BaseSaverBuilder, saver_module.BulkSaverBuilder
+    return builder is not None and (
+        type(builder).restore_op is not base.restore_op
+        or type(builder).bulk_restore not in (base.bulk_restore, bulk.bulk_restore)
+    )
+
+
 def _check_plain(partial: bool, rename: Rename | None) -> None:
     if partial or rename is not None:
         raise ValueError(
-            "partial=True and rename= need a Saver whose restore ops are RestoreV2 ops of this session's graph: "
-            "this one was built by another builder, or in another graph"
+            "partial=True and rename= need TensorFlow's own restore ops in this session's graph: "
+            "this Saver was built by another builder, or in another graph"
         )
 
 

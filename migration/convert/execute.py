@@ -19,10 +19,11 @@ from migration.formats.object_graph import GRAPH_KEY
 from migration.formats.tensor_bundle import shard_name
 from migration.location import INDEX
 from migration.planning.assembling import restorable
-from migration.planning.manifest import Manifest
+from migration.planning.manifest import Manifest, restores
 from migration.planning.plan import Confidence, Left, Plan, Source
 from migration.planning.savecounter import counted
 from migration.planning.signature import check_source as explain_source
+from migration.planning.signature import check_steps
 from migration.storage import Staging, stale_stagings
 
 DataMode = Literal["copy", "link"]
@@ -63,7 +64,8 @@ def execute(
 
     `copy` streams what the plan uses into one new shard; `link` gives the source's shards a further
     name and writes an index and a small shard. `keep_names` leaves the source's keys in the index, on
-    the same bytes. `template` is needed only where a step takes a tensor from it.
+    the same bytes. `template` is needed only where a step takes a tensor from it. With `manifest` the
+    result remembers its source; the original that a way back makes again has nothing to remember.
 
     Raises UnmappedError where the plan leaves anything undecided, PlanError where it was made for other
     tensors, TargetError for a destination that is the source, exists (unless `overwrite`), or cannot
@@ -75,6 +77,7 @@ def execute(
     plan = counted(plan, prefix)
     check_decided(plan)
     check_source(plan, source)
+    check_steps(plan, source.specs, None if template is None else template.specs)
     plan = restorable(plan, source.partitions)
     source.check_shards()
     if data == "link" and source.format != "V2":
@@ -179,7 +182,8 @@ def _all_outputs(
         graph = graph or source.graph
     if graph is not None:
         yield scalar_string(GRAPH_KEY, graph.to_bytes())
-    if manifest:
+    original = source.manifest_bytes
+    if manifest and not (original is not None and restores(plan, original)):
         yield scalar_string(MANIFEST_KEY, Manifest.of(plan, source.digest, source.read).to_bytes())
 
 

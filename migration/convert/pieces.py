@@ -50,7 +50,7 @@ class Stored(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """What makes two pieces the same bytes; under two checksums (one is wrong) both have to be checked."""
+        """What makes two pieces the same bytes; under two checksums (one is wrong) both are checked."""
         return self.side.prefix, self.entry.shard, self.offset, self.size, self.crc32c
 
 

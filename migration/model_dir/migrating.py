@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from migration.planning.targets import Template, Writable
 
 MOST_WORKERS = 8  # more wait for the disk alone; two a core, as each waits for it half of its time
-OnRow = Callable[[MigratedCheckpoint], None]
+Progress = Callable[[int, int], None]
 MakePlan = Callable[[Checkpoint], Plan]
 
 
@@ -39,6 +39,7 @@ def migrate_directory(
     template: Checkpoint | str | os.PathLike[str] | Writable | Template | None = None,
     *,
     plan: Plan | None = None,
+    as_rules: bool = False,
     to: Direction = "object",
     mapping: Mapping[str, str] | None = None,
     rules: Rules | None = None,
@@ -48,14 +49,16 @@ def migrate_directory(
     writing: Writing | None = None,
     only: str | None = None,
     workers: int | None = None,
-    on_row: OnRow | None = None,
+    progress: Progress | None = None,
 ) -> DirectoryReport:
     """Migrate every checkpoint in `source_dir`, also those that its state file forgot, to `output_dir`.
 
-    One plan is made, of the latest, and applied to each whose tensors it fits; the step comes from each
-    one's own tensors, and the save counter from its number. A result that is already there, made of the
-    same source, is left as it is; one that cannot be made is reported, and the others are done. The state
-    file is written last, for tf.train.CheckpointManager. Nothing else in either directory is touched.
+    One plan is made, of the latest, and applied to each whose tensors it fits (a `plan` that is given, with
+    `as_rules`, to each as far as it goes); the step comes from each one's own tensors, and the save counter
+    from its number. A result that is already there, made of the same source, is left as it is; one that
+    cannot be made is reported, and the others are done. The state file is written last, for
+    tf.train.CheckpointManager. Nothing else in either directory is touched.
+    `progress` is called with the checkpoints done and all.
 
     Raises UnmappedError where the plan leaves anything undecided, CheckpointNotFoundError where there is
     no checkpoint, InputError for arguments that do not go together.
@@ -69,9 +72,9 @@ def migrate_directory(
         )
     directory = checkpoints_of(source_dir)
     chosen = directory.chosen(only)
-    planning = _Planning(template, plan, to, mapping, rules, options, allow_unused, allow_unfilled)
+    planning = _Planning(template, plan, as_rules, to, mapping, rules, options, allow_unused, allow_unfilled)
     work = _Work(directory, output_dir, planning, writing or Writing())
-    rows = work.run(chosen, workers or min(len(chosen), 2 * (os.cpu_count() or 1), MOST_WORKERS), on_row)
+    rows = work.run(chosen, workers or min(len(chosen), 2 * (os.cpu_count() or 1), MOST_WORKERS), progress)
     state_file = renew_state(directory, output_dir)
     notes = [*directory.notes, *work.notes]
     return DirectoryReport(
@@ -89,6 +92,7 @@ class _Planning:
 
     given_template: Checkpoint | str | os.PathLike[str] | Writable | Template | None
     given: Plan | None
+    as_rules: bool
     to: Direction
     mapping: Mapping[str, str] | None
     rules: Rules | None
@@ -102,7 +106,9 @@ class _Planning:
         from migration.planning.targets import Template
 
         if self.given_template is None and self.given is not None and self.given.template is not None:
-            uses = any(taken.template for step in self.given.steps for taken in step.sources)
+            uses = self.allow_unfilled or any(
+                taken.template for step in self.given.steps for taken in step.sources
+            )
             return Template.of(self.given.template.path) if uses else None
         if self.given_template is None:
             return None
@@ -116,12 +122,20 @@ class _Planning:
         template = self.template
         return template if template is None or isinstance(template, Checkpoint) else template.checkpoint
 
+    def _given_for(self, source: Checkpoint) -> Plan | None:
+        """The plan that was given, as that source has it."""
+        if self.given is None or not self.as_rules:
+            return self.given
+        from migration.planning.signature import apply_as_rules
+
+        return apply_as_rules(self.given, source.specs, source.partitions, source.graph)
+
     def make(self, source: Checkpoint) -> Plan:
         """A plan for that source. Raises UnmappedError where it leaves anything undecided."""
         from migration.planning.decisions import allow
         from migration.planning.planner import make_plan
 
-        plan = self.given or make_plan(
+        plan = self._given_for(source) or make_plan(
             source, self.template, to=self.to, mapping=self.mapping, rules=self.rules, options=self.options
         )
         plan = allow(plan, unused=self.allow_unused, unfilled=self.allow_unfilled)
@@ -141,7 +155,9 @@ class _Work:
             writing,
         )
 
-    def run(self, chosen: tuple[Found, ...], workers: int, on_row: OnRow | None) -> list[MigratedCheckpoint]:
+    def run(
+        self, chosen: tuple[Found, ...], workers: int, progress: Progress | None
+    ) -> list[MigratedCheckpoint]:
         """What came of each. Raises UnmappedError before anything is written."""
         kept = {found.name: self._kept(found) for found in chosen}
         missing = [found for found in chosen if kept[found.name] is None]
@@ -153,8 +169,8 @@ class _Work:
             for found in chosen:
                 row = kept[found.name] or futures[found.name].result()
                 rows.append(row)
-                if on_row is not None:
-                    on_row(row)
+                if progress is not None:
+                    progress(len(rows), len(chosen))
         for found in chosen:  # a write that was killed behind its commit leaves an empty folder
             sweep(self._output, found.name)
         return rows

@@ -30,7 +30,7 @@ from migration.planning.optimizers import (
 from migration.planning.averages import lay_out_averages, promote  # isort: skip
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Left, Plan, Step, TemplateReference
-from migration.planning.ruling import notes_of, ruled, same_bytes
+from migration.planning.ruling import failed, notes_of, offered, refuse, same_bytes
 from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step, with_save_counter
 from migration.planning.scopes import state_of
 from migration.planning.signature import signature_of
@@ -49,13 +49,9 @@ def onto_template(
     options: Options,
 ) -> Plan:
     """The plan that fills a template."""
-    made = ruled(
-        {name: source.specs[name] for name in source.names if name not in (mapping or {})},
-        rules,
-        template.targets,
-        same_bytes(source),
-    )
-    taken = frozenset(taken.key for step in made.steps for taken in step.sources)
+    offer = {name: source.specs[name] for name in source.names if name not in (mapping or {})}
+    made = offered(offer, rules, template.targets, same_bytes(source))
+    taken = frozenset(taken.key for step in made.steps for taken in step.sources) | failed(made, offer)
     filled = {step.target for step in made.steps}
     hidden = hidden_buffers(source.specs)
     state = state_of(source, frozenset(left.key for left in made.drops), hidden)
@@ -70,15 +66,16 @@ def onto_template(
         targets=wanted,
         read=source.read,
     )
+    shadows = _shadows(source, state, taken, made.renamed, options)
     claims = Claims(
-        candidates={candidate.name: candidate for candidate in view.candidates},
+        candidates={candidate.name: candidate for candidate in (*view.candidates, *shadows)},
         targets={target.key: target for target in wanted},
         made=view.made,
     )
     for step in made.steps:
         claims.take(step, step.sources[0].key if len(step.sources) == 1 else None)
     say(claims, mapping or {})
-    _meet(claims, view, options)
+    _meet(claims, view, {shadow.name for shadow in shadows}, options)
     weights = _promoted(tuple(claims.steps.values()), state, options)
     laid = (
         Layout(drops=made.drops, notes=(*notes_of(made), *(buffer.note for buffer in hidden))),
@@ -92,7 +89,9 @@ def onto_template(
         ),
         lay_out_averages(state, optimizers, _decided(weights), template, options),
     )
-    return _assembled(source, template, claims, view, (*own, *weights), laid, state.step, options)
+    plan = _assembled(source, template, claims, view, (*own, *weights), laid, state.step, options)
+    refuse(made, plan.unused, plan.unfilled)
+    return plan
 
 
 def _candidates(
@@ -115,20 +114,44 @@ def creation_order(source: Checkpoint) -> Mapping[str, int]:
     return {keys.get(name, name): variable.order for name, variable in reversed(list(variables.items()))}
 
 
-def _meet(claims: Claims, view: CellView, options: Options) -> None:
+def _shadows(
+    source: Checkpoint,
+    state: SourceState,
+    taken: Collection[str],
+    renamed: Mapping[str, str],
+    options: Options,
+) -> list[Candidate]:
+    """The moving averages, where they are to be kept: a template may have variables for them."""
+    if options.averages != "keep":
+        return []
+    return [
+        replace(Candidate.stored(name, source.specs[name], None), name=renamed.get(name, name))
+        for name in state.averages
+        if name not in taken
+    ]
+
+
+def _meet(claims: Claims, view: CellView, shadows: Collection[str], options: Options) -> None:
     for key, name in view.fixed.items():
         if key not in claims.steps and name in {each.name for each in claims.free_candidates()}:
             claims.pair(
                 claims.targets[key], claims.candidates[name], origin="cell", reason=view.reasons.get(key, "")
             )
-    apart = {one.name: one for one in claims.free_candidates() if one.name in view.apart}
-    for name in apart:  # for a person's mapping alone
-        del claims.candidates[name]
+    apart = _set_aside(claims, view.apart)  # for a person's mapping alone
     by_full_name(claims)
     by_path(claims)
+    apart |= _set_aside(claims, shadows)  # an average looks like its weight: by a name, or not at all
     if options.propose:
         by_proposal(claims)
     claims.candidates.update(apart)
+
+
+def _set_aside(claims: Claims, names: Collection[str]) -> dict[str, Candidate]:
+    """Take free candidates of these names out of the claims."""
+    apart = {one.name: one for one in claims.free_candidates() if one.name in names}
+    for name in apart:
+        del claims.candidates[name]
+    return apart
 
 
 def _promoted(weights: tuple[Step, ...], state: SourceState, options: Options) -> tuple[Step, ...]:
@@ -151,8 +174,9 @@ def _assembled(
 ) -> Plan:
     filled = {step.target: step for step in (*(step for each in laid for step in each.steps), *steps)}
     decided = {left.key: left for left in (*view.drops, *(left for each in laid for left in each.drops))}
-    told = {left.key: left for each in laid for left in each.unused}
     used = {taken.key for step in filled.values() for taken in step.sources if not taken.template}
+    told = {left.key: left for each in laid for left in each.unused if left.key not in used}
+    decided = {key: left for key, left in decided.items() if key not in used}  # a rule may have taken it after all
     unfilled = [target for target in template.targets if target.key not in filled]
     unused = _left_over(source, claims.free_candidates(), used | decided.keys() | told.keys())
     problems = [*view.problems, *(problem for each in laid for problem in each.problems)]
@@ -196,9 +220,3 @@ def _step_drop(unused: Sequence[Candidate], step: str | None, options: Options) 
 def _explained(lefts: tuple[Left, ...], problems: Iterable[Problem]) -> tuple[Left, ...]:
     reasons = {problem.where: problem.message for problem in problems}
     return tuple(replace(left, reason=reasons.get(left.key, left.reason)) for left in lefts)
-
-
-def wanted_targets(template: Template) -> list[Target]:
-    """The targets that are neither an optimizer's nor the template's own."""
-    claimed = claimed_targets(recognise_template(template))
-    return of_template(target for target in template.targets if target.key not in claimed)[1]

@@ -228,7 +228,7 @@ def left_targets(targets: Sequence[Target], candidates: Sequence[Candidate]) -> 
         Left(
             key=target.key,
             spec=target.spec,
-            nearest=near(_spoken(target), target.spec),
+            nearest=near(target.spoken, target.spec),
             paths=target.paths,
             full_name=target.full_name,
         )
@@ -238,15 +238,11 @@ def left_targets(targets: Sequence[Target], candidates: Sequence[Candidate]) -> 
 
 def left_candidates(candidates: Sequence[Candidate], targets: Sequence[Target]) -> tuple[Left, ...]:
     """Candidates that go nowhere, each with the nearest unfilled targets."""
-    near = _Near({_spoken(target): target.spec for target in targets})
+    near = _Near({target.spoken: target.spec for target in targets})
     return tuple(
         Left(key=candidate.name, spec=candidate.spec, nearest=near(candidate.name, candidate.spec))
         for candidate in candidates
     )
-
-
-def _spoken(target: Target) -> str:
-    return target.paths[0] if target.paths else target.full_name or target.key
 
 
 class _Near:

@@ -28,5 +28,5 @@ class Places:
 
     @property
     def spellings(self) -> list[str]:
-        """The shortest path (else the key) of every target: what an error suggests from."""
-        return [found[0].paths[0] if found[0].paths else key for key, found in self._by_key.items()]
+        """How a person would say every target: what an error suggests from."""
+        return [found[0].spoken for found in self._by_key.values()]

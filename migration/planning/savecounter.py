@@ -16,7 +16,7 @@ from migration.tensors import DType, TensorSpec
 NAME = "save_counter"
 SAVE_COUNTER_KEY = checkpoint_key((NAME,))
 ORIGIN = "save counter"
-_NUMBERED = re.compile(r"-(\d{1,18})$")
+_NUMBERED = re.compile(r"(?<!-of)-(\d{1,18})(?:-[\d?]{5}-of-[\d?]{5})?$")  # V1 prefixes end with their shards
 
 
 def save_counter_step(key: str = SAVE_COUNTER_KEY, count: int = 1) -> Step:

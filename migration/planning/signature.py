@@ -72,6 +72,29 @@ def _meant(index: NameIndex, at: int, key: str, spec: TensorSpec) -> str:
     return did_you_mean(index.nearest(key, spec)) if at < MOST_SUGGESTIONS else ""
 
 
+def check_steps(
+    plan: Plan, specs: Mapping[str, TensorSpec], template_specs: Mapping[str, TensorSpec] | None
+) -> None:
+    """Raises PlanError that tells every step whose sources do not make the tensor that it promises.
+
+    `specs` are the source's; without `template_specs` what comes from the template is taken on trust.
+    """
+    problems: list[Problem] = []
+    for step in plan.steps:
+        if step.is_plain and specs.get(step.sources[0].key) == step.spec:
+            continue
+        try:
+            output = step_output(step, specs, template_specs)
+        except TransformError as error:
+            problems.append(Problem(kind="misfit", where=step.target, message=str(error)))
+            continue
+        if output != step.spec:
+            message = f"its step makes {output}, and it is {step.spec}"
+            problems.append(Problem(kind="misfit", where=step.target, message=message))
+    if problems:
+        raise PlanError("steps of the plan do not fit; nothing was written", problems)
+
+
 def apply_as_rules(
     plan: Plan,
     specs: Mapping[str, TensorSpec],

@@ -42,6 +42,18 @@ class Target:
     attribute: str
     order: int
 
+    @property
+    def spoken(self) -> str:
+        """What tells a person most about the tensor: of its paths and its full name the one with the most
+        words (an optimizer's list is often the shortest path, and says nothing); else its key."""
+        names = [*self.paths, self.full_name.removesuffix(":0")]
+        return max(filter(None, names), key=_words, default=self.key)
+
+
+def _words(name: str) -> int:
+    """How many parts of a name are neither numbers nor a library's own lists."""
+    return sum(not (part.isdigit() or part.startswith("_")) for part in name.split("/"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Template:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from migration import Checkpoint, Style, execute, make_plan
+from migration.planning.savecounter import number_of
 from tests.roundtrip.conftest import Saved
 from tests.roundtrip.graphs import CASES
 from tests.roundtrip.oracle import same, specs, tensors, unequal
@@ -84,3 +85,19 @@ def test_the_cases_have_shards(saved: Fixture) -> None:
     """The cases are what they say: several files."""
     assert Checkpoint.open(saved("sharded").prefix).index.header.num_shards == 3
     assert len(Checkpoint.open(saved("V1 sharded").prefix).location.files) == 3
+
+
+@pytest.mark.parametrize(
+    ("prefix", "number"),
+    [
+        ("model.ckpt-1000", 1000),
+        ("model.ckpt", None),
+        ("model.ckpt-7-?????-of-00003", 7),
+        ("model.ckpt-7-00000-of-00003", 7),
+        ("export-?????-of-00001", None),
+        ("export-00000-of-00001", None),
+    ],
+)
+def test_the_number_of_a_prefix(prefix: str, number: int | None) -> None:
+    """What the counter of saves starts from; the number of a V1 file's shards is none."""
+    assert number_of(prefix) == number

@@ -195,7 +195,7 @@ def test_the_link_of_another_file_system_is_refused(
     ran = tool("ckpt-migrate", f"--checkpoint={prefix}", f"--output={tmp_path}/new/ckpt-1", "--data=link")
     assert (ran.status, ran.out) == (1, "")
     assert "use --data=copy" in ran.err
-    assert not list((tmp_path / "new").iterdir())
+    assert not (tmp_path / "new").exists()
 
 
 def unchecked_table(items: list[tuple[bytes, bytes]]) -> bytes:

@@ -104,7 +104,6 @@ def from_toml(content: str, where: str) -> Plan:
         template=read_template(findings),
     )
     _check_digest(findings, plan)
-    _check_agreement(findings, plan)
     numbers = _tables_of_targets(findings)
     Checks(findings, specs, plan.graph if plan.to == "object" else None).steps(steps, numbers)
     complete = not findings.problems
@@ -139,12 +138,6 @@ def _check_digest(findings: Findings, plan: Plan) -> None:
     if digest is not None and not findings.problems and digest != signature_digest(plan.source.specs):
         message = "[source.tensors] was edited: restore it, or delete this line if that was meant"
         findings.tell("digest", message, "source", "digest")
-
-
-def _check_agreement(findings: Findings, plan: Plan) -> None:
-    """Tells a style that is not the graph's."""
-    if plan.to != "object" and plan.graph is not None:
-        findings.tell("style", f'to = "{plan.to}", but the result has an object graph: write "object"', "to")
 
 
 def _tables_of_targets(findings: Findings) -> dict[str, list[int]]:

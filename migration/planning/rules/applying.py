@@ -11,7 +11,7 @@ from migration.planning.plan import Source, Step
 from migration.planning.rules.folding import Same
 from migration.planning.rules.gathering import Bundle, Gathering
 from migration.planning.rules.pattern import Pattern
-from migration.planning.rules.result import RuleResult, Told, spelled, unfilled, unused
+from migration.planning.rules.result import RuleResult, Told, unfilled, unused
 from migration.planning.rules.rule import Rule, Shortcuts
 from migration.planning.targets import Target
 from migration.planning.transforms import Cast, TransformError, output_of
@@ -168,7 +168,7 @@ class _Template(_Names):
         super().__init__(names, told)
         self._targets = targets
         self._places = Places(targets)
-        self._spelled = {spelled(target): target.spec for target in targets}
+        self._spelled = {target.spoken: target.spec for target in targets}
 
     def placed(self, where: str, step: Step) -> Step | None:
         """The step with its target's key, and cast to its dtype."""

@@ -66,7 +66,7 @@ def unused(
     keys: Sequence[str], specs: Mapping[str, TensorSpec], unfilled: Sequence[Target]
 ) -> tuple[Left, ...]:
     """The tensors that no rule took, with the empty targets that come near."""
-    near = NameIndex({spelled(target): target.spec for target in unfilled})
+    near = NameIndex({target.spoken: target.spec for target in unfilled})
     return tuple(
         Left(
             key=key,
@@ -88,14 +88,9 @@ def unfilled(
             key=target.key,
             spec=target.spec,
             reason="no rule fills it",
-            nearest=near.nearest(spelled(target), target.spec) if at < MOST_SUGGESTIONS else (),
+            nearest=near.nearest(target.spoken, target.spec) if at < MOST_SUGGESTIONS else (),
             paths=target.paths,
             full_name=target.full_name,
         )
         for at, target in enumerate(targets)
     )
-
-
-def spelled(target: Target) -> str:
-    """How a person would write the target: its shortest path, else its key."""
-    return target.paths[0] if target.paths else target.key

@@ -1,0 +1,229 @@
+"""Speed and memory of legacy_ckpt against TensorFlow's own classes, as one table.
+
+Time: both sides in turn in one session, in another order each turn; medians. Memory: the peak of a process
+that does just the one thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ckpt_tools import terminal
+
+FLAGS = flags.FlagValues()
+_GIGABYTES = flags.DEFINE_float("gigabytes", 1.0, "What a Saver saves and restores.", flag_values=FLAGS)
+_OBJECTS = flags.DEFINE_float("object_gigabytes", 2.0, "What is restored into objects.", flag_values=FLAGS)
+_VARIABLES = flags.DEFINE_integer("variables", 200, "Variables in each.", flag_values=FLAGS)
+_RUNS = flags.DEFINE_integer("runs", 9, "Measured runs of each; the median counts.", flag_values=FLAGS)
+_DIRECTORY = flags.DEFINE_string(
+    "directory", None, "Where to work; a temporary one if not given.", flag_values=FLAGS
+)
+_ALONE = flags.DEFINE_string(
+    "alone", None, "Do this one thing in --directory, and print the peak memory in MB.", flag_values=FLAGS
+)
+_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+
+STOCK, OURS = "TensorFlow", "legacy_ckpt"
+
+
+@dataclass(slots=True)
+class Case:
+    """One call that is measured, and the case that it is held against."""
+
+    name: str
+    call: Callable[[], Any]
+    against: str = ""
+    goal: str = ""
+    writes: str = ""  # the prefix that is taken away before each run
+    seconds: list[float] = field(default_factory=list)
+    megabytes: float = 0.0
+
+    def measure(self) -> float:
+        """Seconds of one run, on an empty place and a quiet disk."""
+        for path in glob.glob(f"{self.writes}*") if self.writes else ():
+            os.remove(path)
+        os.sync()
+        started = time.perf_counter()
+        self.call()
+        return time.perf_counter() - started
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The tool's one call. Returns the exit status."""
+    if _ALONE.value:
+        return _alone(Path(_DIRECTORY.value), _ALONE.value)
+    with tempfile.TemporaryDirectory(prefix="saver-benchmark-", dir=_DIRECTORY.value) as folder:
+        cases: dict[str, Case] = {}
+        for session in SESSIONS:
+            with session(Path(folder), write=True) as measured:
+                _in_turn(measured)
+            cases |= {case.name: case for case in measured}
+        for case in cases.values():
+            case.megabytes = _peak(folder, case.name)
+        print(_table(cases))
+    return terminal.Status.DONE
+
+
+def _in_turn(cases: list[Case]) -> None:
+    for turn in range(_RUNS.value + 1):
+        shift = turn % len(cases)
+        for case in cases[shift:] + cases[:shift]:
+            seconds = case.measure()
+            if turn:  # the first run of each warms up
+                case.seconds.append(seconds)
+                terminal.note(f"{case.name}: {seconds:.3f} s")
+
+
+def _peak(folder: str, name: str) -> float:
+    command = [sys.executable, "-m", "ckpt_tools.benchmark_saver", f"--directory={folder}", f"--alone={name}"]
+    command += [f"--{flag.name}={flag.value}" for flag in (_GIGABYTES, _OBJECTS, _VARIABLES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def _alone(folder: Path, name: str) -> int:
+    for session in SESSIONS:
+        with session(folder, write=False) as cases:
+            for case in cases:
+                if case.name == name:
+                    case.call()
+                    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT / 1e6)
+                    return terminal.Status.DONE
+    raise ValueError(f"no case is named {name!r}")
+
+
+# What is measured -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _savers(folder: Path, *, write: bool) -> Iterator[list[Case]]:
+    """A graph whose variables both Savers save and restore; `write` makes the file that is restored."""
+    import tensorflow as tf
+
+    from legacy_ckpt import Saver
+
+    tf1 = tf.compat.v1
+    with tf.Graph().as_default(), tf1.Session() as sess:
+        shape = _shape(_GIGABYTES.value)
+        variables = [
+            tf1.get_variable(f"layer_{number}/kernel", shape, initializer=tf1.ones_initializer())
+            for number in range(_VARIABLES.value)
+        ]
+        objects = tf.train.Checkpoint(layers=variables)
+        stock, ours, seen = (
+            tf1.train.Saver(variables),
+            Saver(variables),
+            Saver(variables, object_view=objects),
+        )
+        sess.run(tf1.global_variables_initializer())
+        source = str(folder / "names")
+        if write:
+            stock.save(sess, source)
+            objects.save(str(folder / "objects"))  # what it adds to the graph is no one's cost
+
+        def twice() -> None:
+            stock.save(sess, str(folder / "twice"))
+            objects.save(str(folder / "twice_objects"))
+
+        def saving(saver: Any, name: str) -> Callable[[], Any]:
+            return lambda: saver.save(sess, str(folder / name))
+
+        saved, restored = f"{STOCK}, save", f"{STOCK}, restore"
+        yield [
+            Case(saved, saving(stock, "stock"), writes=str(folder / "stock")),
+            Case(f"{OURS}, save", saving(ours, "ours"), saved, "at most 1.02", str(folder / "ours")),
+            Case(
+                f"{OURS}, save with object_view",
+                saving(seen, "view"),
+                saved,
+                "at most 1.05",
+                str(folder / "view"),
+            ),
+            Case(f"{STOCK}, save with both classes", twice, saved, writes=str(folder / "twice")),
+            Case(restored, lambda: stock.restore(sess, source)),
+            Case(f"{OURS}, restore", lambda: ours.restore(sess, source), restored, "at most 1.02"),
+        ]
+
+
+@contextlib.contextmanager
+def _objects(folder: Path, *, write: bool) -> Iterator[list[Case]]:
+    """Live objects, restored from a name-based and from an object-based checkpoint."""
+    import tensorflow as tf
+
+    import legacy_ckpt
+
+    shape = _shape(_OBJECTS.value)
+    variables = [
+        tf.Variable(tf.zeros(shape), name=f"layer_{number}/kernel") for number in range(_VARIABLES.value)
+    ]
+    target = tf.train.Checkpoint(layers=variables)
+    by_name, by_object = str(folder / "large_names"), str(folder / "large_objects")
+    if write:
+        tf.compat.v1.train.Saver(variables).save(None, by_name)
+        target.write(by_object)
+    named, graphed = f"{STOCK}, Checkpoint.restore, name-based", f"{STOCK}, Checkpoint.restore, object-based"
+    yield [
+        Case(named, lambda: target.restore(by_name)),
+        Case(graphed, lambda: target.restore(by_object)),
+        Case(
+            f"{OURS}.restore, name-based", lambda: legacy_ckpt.restore(target, by_name), named, "at most 0.5"
+        ),
+        Case(
+            f"{OURS}.restore, name-based, against object-based",
+            lambda: legacy_ckpt.restore(target, by_name),
+            graphed,
+            "at most 0.5",
+        ),
+    ]
+
+
+SESSIONS = (_savers, _objects)
+
+
+def _shape(gigabytes: float) -> tuple[int, int]:
+    return int(gigabytes * 1e9) // _VARIABLES.value // 4096, 1024
+
+
+# The table ------------------------------------------------------------------------------------------
+
+
+def _table(cases: dict[str, Case]) -> str:
+    rows = [("call", "seconds", "of its time", "to reach", "peak memory, MB", "of its memory")]
+    for case in cases.values():
+        median = statistics.median(case.seconds)
+        other = cases.get(case.against)
+        time_ratio = f"{_ratio(case, other):.3f}" if other else ""
+        memory_ratio = f"{case.megabytes / other.megabytes:.3f}" if other else ""
+        rows.append(
+            (case.name, f"{median:.3f}", time_ratio, case.goal, f"{case.megabytes:.0f}", memory_ratio)
+        )
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---|--:|--:|---|--:|--:|", *lines[1:]])
+
+
+def _ratio(case: Case, other: Case) -> float:
+    """The median of the ratios turn by turn: what slows the machine for a while slows both sides."""
+    pairs = zip(case.seconds, other.seconds, strict=True)
+    return statistics.median(mine / theirs for mine, theirs in pairs)
+
+
+def run() -> None:
+    """The script."""
+    terminal.run(main, FLAGS, tool="benchmark")
+
+
+if __name__ == "__main__":
+    run()
