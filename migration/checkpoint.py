@@ -26,6 +26,7 @@ from migration.formats.tensor_bundle import (
     decode_tensor,
     shard_name,
 )
+from migration.formats.tensor_slices import IncompleteSlicesError, check_cover
 from migration.location import STATE_FILE, Location, foreign_kind, locate
 from migration.storage import StoredFile
 from migration.tensors import DType, TensorSpec
@@ -147,6 +148,17 @@ class Checkpoint:
         return MappingProxyType(
             {key: parts for key, parts in found.items() if not _is_whole(parts, self.specs[key])}
         )
+
+    @cached_property
+    def incomplete(self) -> Mapping[str, str]:
+        """Why a tensor cannot be read, for those of which the file holds some slices only."""
+        found: dict[str, str] = {}
+        for key, parts in self.partitions.items():
+            try:
+                check_cover(parts, self.specs[key].shape)
+            except IncompleteSlicesError as error:
+                found[key] = str(error)
+        return MappingProxyType(found)
 
     def spec(self, key: str) -> TensorSpec:
         """The tensor's dtype and shape. Raises MissingKeyError, naming the nearest keys."""
@@ -301,8 +313,10 @@ class Checkpoint:
         """
         import numpy as np
 
+        if self._known(key) in self.incomplete:
+            raise FormatError(f"tensor {key!r} of {self.prefix} is not all there: {self.incomplete[key]}")
         if self.format == "V1":
-            return self._saved.read(self._known(key))
+            return self._saved.read(key)
         placed = self.placed(key)
         if placed[0][0] is None:
             return self._decode(key, placed[0][1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from migration.pairing import Pairing, by_names, by_plan, check_fits
 from migration.planning.plan import Plan, Step
 from migration.planning.savecounter import SAVE_COUNTER_KEY, counted
 from migration.planning.transforms import apply_step
+from migration.tensors import DType
 
 if TYPE_CHECKING:
     from migration.tensors import TensorSpec
@@ -30,6 +31,7 @@ class Change(enum.Enum):
     EQUAL = "equal"
     VALUES = "values changed"
     SPEC = "shape or dtype changed"
+    UNREAD = "not compared"  # it comes from a template that is not at hand
     RENAMED = "renamed"  # equal bytes under names that nothing else connects
     ONLY_HERE = "only here"
     ONLY_THERE = "only there"
@@ -67,13 +69,18 @@ class Difference:
 
 
 def compare(
-    here: Openable, there: Openable, plan: Plan | None = None, *, progress: Progress | None = None
+    here: Openable,
+    there: Openable,
+    plan: Plan | None = None,
+    *,
+    template: Checkpoint | None = None,
+    progress: Progress | None = None,
 ) -> Difference:
     """The difference between two checkpoints, in bounded memory, every byte read and checked.
 
     Tensors are paired by key, by full name or by path; with a plan, what the plan makes of `here` is
-    compared with `there`. Raises PlanError for a plan that does not fit `here`, FormatError for damaged
-    bytes.
+    compared with `there`; `template` is needed where it takes tensors from one. Raises PlanError for a plan
+    that does not fit `here`, FormatError for damaged bytes.
     """
     here = here if isinstance(here, Checkpoint) else Checkpoint.open(here)
     there = there if isinstance(there, Checkpoint) else Checkpoint.open(there)
@@ -86,38 +93,36 @@ def compare(
     )
     rows = []
     for number, step in enumerate(paired.steps):
-        rows.append(_compared(here, there, step))
+        rows.append(_compared(here, there, template, step))
         if progress is not None:
             progress(number + 1, len(paired.steps))
     left = _left(here, there, paired)
     return Difference(here=here.prefix, there=there.prefix, basis=paired.basis, rows=(*rows, *left))
 
 
-def _compared(here: Checkpoint, there: Checkpoint, step: Step) -> Compared:
+def _compared(here: Checkpoint, there: Checkpoint, template: Checkpoint | None, step: Step) -> Compared:
     key = " + ".join(taken.key for taken in step.sources)
     if step.target not in there:
         return Compared(change=Change.ONLY_HERE, here=key or step.target, spec_here=step.spec)
     row = {"here": key, "there": step.target, "spec_here": step.spec, "spec_there": there.spec(step.target)}
     if step.spec != there.spec(step.target):
         return Compared(change=Change.SPEC, **row)  # type: ignore[arg-type]
-    if any(taken.template for taken in step.sources):
-        return Compared(change=Change.EQUAL, **row)  # type: ignore[arg-type]
-    distance = _distance(here, there, step)
+    if template is None and any(taken.template for taken in step.sources):
+        return Compared(change=Change.UNREAD, **row)  # type: ignore[arg-type]
+    sides = [template if taken.template and template is not None else here for taken in step.sources]
+    distance = _distance(sides, there, step)
     change = Change.EQUAL if distance is None else Change.VALUES
     return Compared(change=change, distance=distance, **row)  # type: ignore[arg-type]
 
 
-def _distance(here: Checkpoint, there: Checkpoint, step: Step) -> Distance | None:
+def _distance(sides: Sequence[Checkpoint], there: Checkpoint, step: Step) -> Distance | None:
+    """The distance of what the step makes, each source read from its side, to what is there."""
     plain = len(step.sources) == 1 and not step.transforms and not step.sources[0].transforms
-    if plain and step.spec.dtype.itemsize is not None:
-        return distance_of_streams(
-            open_stream(here, step.sources[0].key), open_stream(there, step.target), step.spec.dtype
-        )
-    if plain and step.spec.dtype.name in ("VARIANT", "RESOURCE"):
-        return distance_of_streams(
-            open_stream(here, step.sources[0].key), open_stream(there, step.target), None
-        )
-    arrays = [here.read(taken.key) for taken in step.sources]
+    bare = step.spec.dtype in (DType.VARIANT, DType.RESOURCE)
+    if plain and (bare or step.spec.dtype.itemsize is not None):
+        streams = open_stream(sides[0], step.sources[0].key), open_stream(there, step.target)
+        return distance_of_streams(*streams, None if bare else step.spec.dtype)
+    arrays = [side.read(taken.key) for side, taken in zip(sides, step.sources, strict=True)]
     return distance_of_arrays(apply_step(step, arrays), there.read(step.target))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -125,14 +126,43 @@ class Staging:
         self._linked: set[str] = set()
         self._moved: list[str] = []  # in place already, while the index is not
         self._made: list[str] = []  # directories above the target that were not there, the deepest first
+        self._lock = -1
 
     def __enter__(self) -> Staging:
         with _told(self.directory):
             self._made = _absent(self.directory)
             os.makedirs(self.directory, exist_ok=True)
             sweep(self.directory, self._base)
-            os.mkdir(self.folder)
+            try:
+                os.mkdir(self.folder)
+            except FileExistsError:
+                raise self._busy(self.folder) from None
+        self._lock = os.open(self.folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        _try_lock(self._lock)
+        other = next((folder for folder in self._others() if _is_locked(folder)), None)
+        if other is not None:
+            self._leave(failed=True)
+            raise self._busy(other)
         return self
+
+    def _busy(self, folder: str) -> TargetError:
+        target = os.path.join(self.directory, self._base)
+        return TargetError(f"{target}: another run is writing it (in {folder}): let it end, then run again")
+
+    def _others(self) -> Iterator[str]:
+        own = os.path.basename(self.folder)
+        for name in os.listdir(self.directory):
+            if name.startswith(f".{self._base}{STAGING_MARK}") and name != own:
+                yield os.path.join(self.directory, name)
+
+    def _leave(self, failed: bool) -> None:
+        """Remove the staging folder, and after a failure the directories that were made for the target."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+        if failed:
+            _remove_empty(self._made)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -142,9 +172,7 @@ class Staging:
         for name in self._moved:  # without the index behind them they are a half that nobody can read
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, name))
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if error is not None:
-            _remove_empty(self._made)
+        self._leave(failed=error is not None)
         if isinstance(error, OSError):
             raise _target_error(self.directory, error) from error
 
@@ -185,6 +213,29 @@ class Staging:
         _flush_directory(self.directory)
 
 
+def _try_lock(descriptor: int) -> bool:
+    """Lock a staging folder for as long as it is open; a process that dies lets go of it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: then nobody holds one
+        pass
+    return True
+
+
+def _is_locked(folder: str) -> bool:
+    """Whether a run that is alive is writing into the staging folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _absent(directory: str) -> list[str]:
     """The directory and those above it that do not exist, the deepest first."""
     found = []
@@ -208,9 +259,11 @@ def stale_stagings(directory: str, base: str | None = None) -> Iterator[str]:
         return
     for name in names:
         stem, mark, pid = name.rpartition(STAGING_MARK)
-        if mark and stem.startswith(".") and pid.isdigit() and (base is None or stem == f".{base}"):
-            if not _runs(int(pid)):
-                yield os.path.join(directory, name)
+        if not (mark and stem.startswith(".") and pid.isdigit() and (base is None or stem == f".{base}")):
+            continue
+        path = os.path.join(directory, name)
+        if not _runs(int(pid)) and not _is_locked(path):
+            yield path
 
 
 def sweep(directory: str, base: str) -> None:
@@ -225,7 +278,7 @@ def sweep(directory: str, base: str) -> None:
 
 def _runs(pid: int) -> bool:
     if pid == os.getpid():
-        return False  # this process stages one target of a name at a time
+        return False  # another run in this process holds a lock, a dead one of the same number does not
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

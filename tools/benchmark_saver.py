@@ -34,7 +34,6 @@ _DIRECTORY = flags.DEFINE_string(
 _ALONE = flags.DEFINE_string(
     "alone", None, "Do this one thing in --directory, and print the peak memory in MB.", flag_values=FLAGS
 )
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 STOCK, OURS = "TensorFlow", "legacy_ckpt"
 
@@ -100,9 +99,19 @@ def _alone(folder: Path, name: str) -> int:
             for case in cases:
                 if case.name == name:
                     case.call()
-                    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT / 1e6)
+                    print(_own_peak())
                     return terminal.Status.DONE
     raise ValueError(f"no case is named {name!r}")
+
+
+def _own_peak() -> float:
+    """The peak memory of this process in MB. On Linux, ru_maxrss starts at the parent's, VmHWM does not."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 # What is measured -----------------------------------------------------------------------------------

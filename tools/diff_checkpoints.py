@@ -13,11 +13,19 @@ from absl import flags
 from ckpt_tools import tables, terminal
 
 if TYPE_CHECKING:
+    from migration.checkpoint import Checkpoint
     from migration.diff import Compared, Difference
+    from migration.planning.plan import Plan
 
 FLAGS = flags.FlagValues()
 _PLAN = flags.DEFINE_string(
     "plan", None, "A plan file: B is compared with what it makes of A.", flag_values=FLAGS
+)
+_TEMPLATE = flags.DEFINE_string(
+    "template",
+    None,
+    "The template, if the plan takes values from it and it is not where the plan says.",
+    flag_values=FLAGS,
 )
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How to print.", flag_values=FLAGS)
 _ALL = flags.DEFINE_bool("all", False, "Show the equal tensors too.", flag_values=FLAGS)
@@ -37,13 +45,30 @@ def main(arguments: Sequence[str]) -> int:
         from migration.planning.plan_file import read_plan
 
         plan = read_plan(_PLAN.value)
+    template = Checkpoint.open(_TEMPLATE.value) if _TEMPLATE.value else _remembered(plan)
     with terminal.progress("comparing", counts=True) as progress:
-        difference = compare(here, there, plan, progress=progress)
+        difference = compare(here, there, plan, template=template, progress=progress)
     if _FORMAT.value == "json":
         tables.write_json(document(difference))
     else:
         _print(difference)
     return terminal.Status.DONE if difference.is_equal else terminal.Status.DIFFERS
+
+
+def _remembered(plan: Plan | None) -> Checkpoint | None:
+    """The template that the plan was made for, where it is still there and a step takes a tensor from it."""
+    from migration.checkpoint import Checkpoint
+    from migration.errors import MigrationError
+
+    if plan is None or plan.template is None:
+        return None
+    if not any(taken.template for step in plan.steps for taken in step.sources):
+        return None
+    try:
+        template = Checkpoint.open(plan.template.path)
+    except MigrationError:
+        return None
+    return template if template.digest == plan.template.digest else None
 
 
 def document(difference: Difference) -> dict[str, Any]:
@@ -83,6 +108,8 @@ def _print(difference: Difference) -> None:
         columns = ("change", "here", "there", "spec", "differing", "max abs", "relative 2-norm")
         tables.show(columns, cells, right=("differing", "max abs", "relative 2-norm"))
     told = [f"{difference.count(change)} {change.value}" for change in Change if difference.count(change)]
+    if difference.count(Change.UNREAD):
+        terminal.note("what is not compared comes from the plan's template: pass --template")
     terminal.note(f"{', '.join(told) or 'no tensors on either side'} (paired by {difference.basis})")
 
 

@@ -84,15 +84,26 @@ def main(arguments: Sequence[str]) -> int:
     terminal.exclusive(FLAGS, "plan", *STEERING[1:])
     if _AS_RULES.value and not _PLAN.value:
         raise terminal.UsageError("--as_rules goes with --plan")
-    if _MODEL_DIR.value:
-        terminal.exclusive(FLAGS, "model_dir", "checkpoint", "output")
+    terminal.exclusive(FLAGS, "model_dir", "checkpoint", "output")
+    if _is_directory():
         return _migrate_directory()
     for flag, name in ((_CHECKPOINT, "checkpoint"), (_OUTPUT, "output")):
         if not flag.value:
             raise terminal.UsageError(f"--{name} must be given (or --model_dir and --output_dir)")
-    if _ONLY.value or _OUTPUT_DIR.value:
+    if not (FLAGS["only"].using_default_value and FLAGS["output_dir"].using_default_value):
         raise terminal.UsageError("--only and --output_dir go with --model_dir")
     return _migrate(_CHECKPOINT.value, _OUTPUT.value)
+
+
+def _is_directory() -> bool:
+    """Whether a whole directory is meant; where a --config has paths for both, the flags say which."""
+    if not _MODEL_DIR.value or not FLAGS["checkpoint"].using_default_value:
+        return False
+    if FLAGS["model_dir"].using_default_value and _CHECKPOINT.value and _OUTPUT.value:
+        raise terminal.UsageError(
+            "the config has a checkpoint and a directory: say --checkpoint or --model_dir"
+        )
+    return True
 
 
 def _migrate(path: str, prefix: str) -> int:
@@ -178,11 +189,11 @@ def _remembered_template(plan: Plan) -> Checkpoint | None:
     if plan.template is None or not any(taken.template for step in plan.steps for taken in step.sources):
         return None
     from migration.checkpoint import Checkpoint
-    from migration.errors import InputError
+    from migration.errors import InputError, MigrationError
 
     try:
         template = Checkpoint.open(plan.template.path)
-    except InputError as error:
+    except MigrationError as error:
         raise InputError(f"the plan takes tensors from its template: {error}: pass --template") from None
     _check_template(plan.template, template, "plan again")
     return template

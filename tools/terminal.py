@@ -122,7 +122,7 @@ def _parsed(
         _check_arguments(left[1:], arguments)
         if values["config"].value:
             _apply_config(values, tool, values["config"].value)
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # absl raises both
         raise UsageError(" ".join(str(error).split())) from None
     missing = [f"--{name}" for name in required if values[name].value in (None, "")]
     if missing:
@@ -153,7 +153,6 @@ def _apply_config(values: flags.FlagValues, tool: str, file: str) -> None:
     for name, value in config.flags_of(tool).items():
         if name in values and values[name].using_default_value:
             values[name].parse(str(value).lower() if isinstance(value, bool) else str(value))
-            values[name].using_default_value = False
 
 
 def _show_help(values: flags.FlagValues, tool: str, arguments: str) -> NoReturn:
@@ -196,7 +195,7 @@ def _told(flag: Any) -> str:
 
 
 def exclusive(values: flags.FlagValues, one: str, *others: str) -> None:
-    """Raises UsageError where the flag `one` is given together with any of the others."""
+    """Raises UsageError where the command line has the flag `one` together with any of the others."""
     if values[one].using_default_value:
         return
     given = [f"--{name}" for name in others if not values[name].using_default_value]

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
 from migration.checkpoint import Checkpoint, Style
+from migration.planning.mirror import places_of
 from migration.planning.targets import Template
 from migration.tensors import DType
-
-_BESIDE = "value"  # the variable of a name that is a scope, too: w beside w/Adam
 
 
 def load_variables(path: Checkpoint | str | os.PathLike[str]) -> tf.Module:
     """The tensors of a checkpoint of any style as trainable variables, nested as their names or paths are.
 
     `net/conv/w` is `tree.net.conv.w`, or `getattr(tree, "0")` where a part is a number; a variable whose
-    name is also a scope, such as `w` beside `w/Adam`, is `tree.w.value`. Each variable's `name` is its own
+    name is also a scope, such as `w` beside `w/Adam`, is `tree.w.value`, and no two have one place. A part
+    that is an attribute of every tf.Module, such as `name`, is followed by an underscore. Each variable's `name` is its own
     in the checkpoint. `tf.train.Checkpoint(tree)` and `tf.saved_model.save` take the tree. Tensors of
     variant and resource types have no value of their own and are left out. Raises CheckpointNotFoundError
     or FormatError.
@@ -31,12 +31,10 @@ def load_variables(path: Checkpoint | str | os.PathLike[str]) -> tf.Module:
         for name, key in _named(source)
         if source.spec(key).dtype not in (DType.VARIANT, DType.RESOURCE)
     }
-    scopes = {name.rpartition("/")[0] for name in named}
-    scopes |= {scope for name in scopes for scope in _above(name)}
+    places = places_of(named)
     for name, key in named.items():
         value = source.read(key)
-        place = f"{name}/{_BESIDE}" if name in scopes else name
-        _put(tree, place.split("/"), _variable(value, name, source.spec(key).dtype))
+        _put(tree, [_free(part) for part in places[name]], _variable(value, name, source.spec(key).dtype))
     if source is not path:
         source.close()
     return tree
@@ -45,16 +43,16 @@ def load_variables(path: Checkpoint | str | os.PathLike[str]) -> tf.Module:
 def _named(source: Checkpoint) -> Iterator[tuple[str, str]]:
     """Each tensor's place in the tree, and its key."""
     if source.style is not Style.OBJECT or source.graph is None:
-        yield from ((name.strip("/"), name) for name in source.names)
+        yield from ((name, name) for name in source.names)
         return
     for target in Template(checkpoint=source, graph=source.graph).targets:
         path = target.paths[0] if target.paths else target.key.replace("/.ATTRIBUTES/VARIABLE_VALUE", "")
         yield (path if target.attribute == "VARIABLE_VALUE" else f"{path}/{target.attribute}"), target.key
 
 
-def _above(name: str) -> Iterable[str]:
-    parts = name.split("/")
-    return ("/".join(parts[:end]) for end in range(1, len(parts)))
+def _free(part: str) -> str:
+    """A local name as an attribute: what tf.Module has of its own ("name", "variables") gets an underscore."""
+    return f"{part}_" if hasattr(tf.Module, part) else part
 
 
 def _variable(value: Any, name: str, dtype: DType) -> tf.Variable:

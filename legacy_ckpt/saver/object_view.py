@@ -61,7 +61,7 @@ class ObjectView:
     def check(self, saver: Any) -> None:
         """Before anything is written: raises ValueError where the view asks for what is not saved."""
         if isinstance(self._view, LiveView):
-            self._view.places_of(saver)
+            self._view.prepare(saver)
 
     def add_to(self, saver: Any, prefix: str) -> None:
         """Adds the object keys to the checkpoint that `saver` has just written at `prefix`.
@@ -79,10 +79,16 @@ class LiveView:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._prepared: tuple[LiveGraph, dict[str, Place]] | None = None
+
+    def prepare(self, saver: Any) -> None:
+        """Looks at the objects before the save; `additions` takes what was seen here."""
+        self._prepared = self.places_of(saver)
 
     def additions(self, saver: Any, prefix: str) -> Additions:
-        """The graph of the objects as they are now, each variable on the name that the Saver gave it."""
-        graph, places = self.places_of(saver)
+        """The graph of the objects at the save, each variable on the name that the Saver gave it."""
+        graph, places = self._prepared or self.places_of(saver)
+        self._prepared = None
         hidden = sorted({place.key for place in saved_places(saver._var_list).values()} - _keys(places))
         if hidden:
             warnings.warn(

@@ -90,7 +90,7 @@ def execute(
         by_key(_all_outputs(plan, source, side_of, keep_names, manifest)).values(),
         source if data == "link" else None,
     )
-    _write(prefix, source, layout, side_of, replaced, progress)
+    _write(prefix, source, layout, side_of, replaced, overwrite, progress)
     return _receipt(prefix, plan, source, layout, time.monotonic() - started)
 
 
@@ -143,13 +143,31 @@ def check_target(prefix: str, source: Checkpoint, *, overwrite: bool) -> list[st
             f"{prefix}: the target is the source, which is never written: choose another prefix"
         )
     directory = os.path.dirname(prefix) or "."
-    shards = [os.path.basename(path) for path in glob.glob(glob.escape(prefix) + ".data-?????-of-?????")]
-    has_index = os.path.exists(prefix + INDEX)
+    there = _present(prefix)
+    has_index = name + INDEX in there
+    shards = [each for each in there if each != name + INDEX]
     unfinished = shards and not has_index and any(stale_stagings(directory, name))
     if (has_index or shards) and not overwrite and not unfinished:
         what = "a checkpoint" if has_index else f"shards without an index ({shards[0]})"
         raise TargetError(f"{prefix}: {what} is already there: choose another prefix, or pass --overwrite")
-    return [*([name + INDEX] if has_index else []), *sorted(shards)]
+    return there
+
+
+def _present(prefix: str) -> list[str]:
+    """The names of the files that the target has already, its index first."""
+    name = os.path.basename(prefix)
+    shards = [os.path.basename(path) for path in glob.glob(glob.escape(prefix) + ".data-?????-of-?????")]
+    return [*([name + INDEX] if os.path.exists(prefix + INDEX) else []), *sorted(shards)]
+
+
+def _still_free(prefix: str, replaced: list[str], overwrite: bool) -> list[str]:
+    """What is to be replaced now that no other run writes. Raises TargetError where one wrote meanwhile."""
+    there = _present(prefix)
+    if not overwrite and not set(there) <= set(replaced):
+        raise TargetError(
+            f"{prefix}: another run wrote it meanwhile: choose another prefix, or pass --overwrite"
+        )
+    return there
 
 
 def _is_source(prefix: str, source: Checkpoint) -> bool:
@@ -193,11 +211,13 @@ def _write(
     layout: Layout,
     side_of: SideOf,
     replaced: list[str],
+    overwrite: bool,
     progress: Progress | None,
 ) -> None:
     name = os.path.basename(prefix)
     shards = [shard_name(name, number, layout.num_shards) for number in range(layout.num_shards)]
     with Staging(prefix) as staging:
+        replaced = _still_free(prefix, replaced, overwrite)
         for number, shard in enumerate(layout.linked):
             staging.link(source.shard_path(shard), shards[number])
         crcs = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migration.convert.pieces import Computed, Output, Piece, Ready, Stored
+from migration.convert.pieces import Computed, Identity, Output, Piece, Ready, Stored
 from migration.errors import FormatError, PlanError, Problem
 from migration.formats.coding import masked_crc32c
 from migration.formats.string_tensors import encode_strings
@@ -24,8 +24,9 @@ SideOf = Callable[[Source], "Checkpoint"]
 
 def outputs_of(steps: Iterable[Step], side_of: SideOf) -> Iterator[Output]:
     """The result's entry for each step. Reads bytes only of tensors that a step takes a part of."""
+    verified: set[Identity] = set()
     for step in steps:
-        yield _plain(step, side_of) or _referring(step, side_of) or _made(step, side_of)
+        yield _plain(step, side_of) or _referring(step, side_of, verified) or _made(step, side_of)
 
 
 def kept_names(source: Checkpoint, steps: Sequence[Step]) -> Iterator[Output]:
@@ -84,7 +85,7 @@ def _same_parts(placed: tuple[tuple[TensorSlice | None, BundleEntry], ...], step
     return stored == wanted
 
 
-def _referring(step: Step, side_of: SideOf) -> Output | None:
+def _referring(step: Step, side_of: SideOf, verified: set[Identity]) -> Output | None:
     """A reshape or a run of leading rows: still the source's bytes, if they lie in one piece."""
     if step.partitions is not None or len(step.sources) != 1:
         return None
@@ -98,16 +99,24 @@ def _referring(step: Step, side_of: SideOf) -> Output | None:
     _, start, stop = run
     if stop is None or (start, stop) == (0, entry.size):
         return Output(step.target, step.spec, ((None, Stored(side, key, entry)),))
-    part = _part(side, key, entry, start, stop)
+    part = _part(Stored(side, key, entry), start, stop, verified)
     return Output(step.target, step.spec, ((None, part),))
 
 
-def _part(side: Checkpoint, key: str, entry: BundleEntry, start: int, stop: int) -> Stored:
-    """A part of a tensor, whose checksum nobody wrote down: the whole is verified, the part's is taken."""
-    raw = memoryview(side.shard_file(entry.shard).read(entry.offset, entry.size))
-    check_tensor(entry, raw, f"tensor {key!r} of {side.prefix}")
-    crc = masked_crc32c(raw[start:stop])
-    return Stored(side, key, entry, (start, stop - start, crc))
+def _part(whole: Stored, start: int, stop: int, verified: set[Identity]) -> Stored:
+    """A part of a tensor, whose checksum nobody wrote down: the whole is verified, the part's is taken.
+
+    Once is enough for a tensor of many parts: `verified` are those that were.
+    """
+    file, entry = whole.side.shard_file(whole.shard), whole.entry
+    if whole.identity in verified:
+        raw = memoryview(file.read(entry.offset + start, stop - start))
+    else:
+        all_of_it = memoryview(file.read(entry.offset, entry.size))
+        check_tensor(entry, all_of_it, f"tensor {whole.key!r} of {whole.side.prefix}")
+        verified.add(whole.identity)
+        raw = all_of_it[start:stop]
+    return whole._replace(part=(start, stop - start, masked_crc32c(raw)))
 
 
 def _made(step: Step, side_of: SideOf) -> Output:

@@ -13,6 +13,7 @@ from migration.doctor.findings import Finding, listed
 from migration.errors import MigrationError
 from migration.formats.tensor_bundle import parse_shard_name
 from migration.location import Location
+from migration.planning.targets import parts_of
 
 Progress = Callable[[int, int], None]
 
@@ -139,10 +140,11 @@ def _object_graph(checkpoint: Checkpoint) -> Iterator[Finding]:
         return
     if graph is None:
         return
+    there = checkpoint.all_specs.keys() | parts_of(graph, checkpoint.specs).keys()
     absent = tuple(
         attribute.checkpoint_key
         for _, attribute in graph.attributes()
-        if attribute.checkpoint_key not in checkpoint.all_specs
+        if attribute.checkpoint_key not in there
     )
     if absent:
         cause = f"its object graph names tensors that are not in it: {listed(absent)}"

@@ -170,6 +170,8 @@ class _Examination:
         else:
             self.what = "a SavedModel without variables"
             self.findings += [each for model in models if (each := foreign_finding(model)) is not None]
+            if not self.findings and models:
+                self.findings += _wanted_variables(models[0], prefix)
         if os.path.isdir(variables):
             self.findings += leftovers(variables)
         if not models:
@@ -183,6 +185,25 @@ class _Examination:
         read, findings = examine_state(file)
         self.findings += findings
         return read
+
+
+def _wanted_variables(model: str, prefix: str) -> list[Finding]:
+    """A finding where the graph of a SavedModel has variables, and there are none."""
+    if not model.endswith(".pb"):
+        return []
+    from migration.formats.meta_graph import MetaGraph
+
+    with open(model, "rb") as file:
+        raw = file.read()
+    try:
+        count = len(MetaGraph.from_saved_model(raw).variables)
+    except MigrationError as error:
+        return [Finding(kind="graph-file", where=model, cause=str(error), mend=copy_again(model))]
+    if not count:
+        return []
+    cause = f"absent, though the graph has {count} variables: a copy left variables/ out"
+    mend = f"cp -r ORIGIN/variables {quoted(os.path.dirname(os.path.dirname(prefix)))}/"
+    return [Finding(kind="missing-index", where=prefix + INDEX, cause=cause, mend=mend)]
 
 
 def _owner(path: str) -> str | None:

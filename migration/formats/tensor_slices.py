@@ -23,6 +23,14 @@ _WHOLE = -1  # the length that TensorFlow writes for a dimension that is not cut
 _PRIME = 2**127 - 1  # a Mersenne prime well above the square of any dimension
 
 
+class IncompleteSlicesError(FormatError):
+    """Slices that do not make up their tensor.
+
+    TensorFlow writes such files: a slot that an optimizer makes inside a variable scope for a part of a
+    partitioned variable is saved as one slice of the whole. Its Saver reads it back, slice by slice.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class TensorSlice:
     """A box in a tensor: where it starts and how long it is in each dimension; None is all of it."""
@@ -122,7 +130,9 @@ def check_cover(slices: Iterable[TensorSlice], shape: tuple[int, ...]) -> None:
     elements = sum(math.prod(length or 0 for length in box.lengths) for box in boxes)
     size = math.prod(shape)
     if elements < size or not boxes:
-        raise FormatError(f"its slices hold {elements} of the {size} elements of shape {list(shape)}")
+        raise IncompleteSlicesError(
+            f"its slices hold {elements} of the {size} elements of shape {list(shape)}"
+        )
     whole = TensorSlice((0,) * len(shape), shape)
     if elements > size or (sum(map(_polynomial, boxes)) - _polynomial(whole)) % _PRIME:
         raise FormatError(f"its slices overlap in shape {list(shape)}")

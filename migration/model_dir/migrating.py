@@ -143,6 +143,14 @@ class _Planning:
         return plan
 
 
+def _is_older(source: Checkpoint, made: Checkpoint) -> bool:
+    """Whether the source was written before its result; asked of V1 files, whose digest has no checksums."""
+    if source.format == "V2":
+        return True
+    newest = max(os.path.getmtime(path) for path in source.location.files)
+    return newest <= os.path.getmtime(made.location.files[0]) or verify(source, made).is_complete
+
+
 class _Work:
     """One run over a directory."""
 
@@ -223,7 +231,7 @@ class _Work:
 
         raw = made.manifest_bytes
         if raw is not None:
-            return source_digest_of(raw, made.prefix) == source.digest
+            return source_digest_of(raw, made.prefix) == source.digest and _is_older(source, made)
         return verify(source, made, self._plan_for(source, target), data=False).is_complete
 
     def _plan_for(self, source: Checkpoint, target: str) -> Plan:

@@ -164,12 +164,16 @@ def to_names(
     rules: Rules | None,
     options: Options,
 ) -> Plan:
-    """The plan that gives the tensors of an object-based checkpoint names.
+    """The plan that gives the tensors of an object-based checkpoint names, or a renamed one its old names.
 
     What a person says wins (`mapping` from places to names, `rules` on full names), then the names of a
     name-based `template`, then the manifest, then names that were kept, then full names.
     """
     if source.graph is None:
+        asked = template is not None or mapping or rules is not None
+        back = None if asked or source.manifest_bytes is None else by_manifest(source)
+        if back is not None and back.to == "rename":
+            return back
         raise InputError(f"{source.prefix} is name-based already: use --to=rename to change its names")
     if template is not None:
         return by_template(source, template, options)
@@ -190,7 +194,8 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
     names = {**by_full_names(rest), **{key: name for key, name in said.items() if key not in claimed}}
     specs = {name: objects.by_key[key].spec for key, name in names.items()}
     made = ruled({name: spec for name, spec in specs.items() if name not in said.values()}, rules)
-    renamed = {step.sources[0].key: step.target for step in made.steps if len(step.sources) == 1}
+    _check_names_alone(made.steps)
+    renamed = {step.sources[0].key: step.target for step in made.steps}
     ruled_out = [key for key, name in names.items() if name in {left.key for left in made.drops}]
     names = {key: renamed.get(name, name) for key, name in names.items() if key not in ruled_out}
     layout = names_of(objects, names, options, source.read)
@@ -201,6 +206,11 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
     drops = [Left(key=step.target, spec=step.spec, reason=step.reason or step.origin) for step in own]
     drops += [Left(key=key, spec=source.specs[key], reason="a name kept beside the objects") for key in kept]
     drops += [Left(key=key, spec=source.specs[key], reason="a rule drops it") for key in ruled_out]
+    drops += [
+        Left(key=key, spec=spec, reason="no object of the graph has it")
+        for key, spec in source.specs.items()
+        if key not in objects.by_key and key not in kept
+    ]
     return Plan(
         to="name",
         source=signature_of(source),
@@ -209,6 +219,19 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
         unused=layout.unused,
         notes=(*notes_of(made), *layout.notes, *map(str, layout.problems)),
     )
+
+
+def _check_names_alone(steps: Iterable[Step]) -> None:
+    """Raises PlanError where rules would change, join or make tensors: slots would not follow them."""
+    problems = [
+        Problem(
+            kind="transform", where=step.target, message=f"the rule `{step.reason}` does more than rename"
+        )
+        for step in steps
+        if not step.is_plain
+    ]
+    if problems:
+        raise PlanError("on the way to names rules only rename; change the result with --to=rename", problems)
 
 
 def _named(target: Target, name: str, said: bool) -> Step:

@@ -32,7 +32,7 @@ from migration.planning.options import Options
 from migration.planning.plan import Confidence, Left, Plan, Step, TemplateReference
 from migration.planning.ruling import failed, notes_of, offered, refuse, same_bytes
 from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step, with_save_counter
-from migration.planning.scopes import state_of
+from migration.planning.scopes import incomplete, state_of
 from migration.planning.signature import signature_of
 from migration.planning.targets import Target, Template
 
@@ -78,7 +78,7 @@ def onto_template(
     _meet(claims, view, {shadow.name for shadow in shadows}, options)
     weights = _promoted(tuple(claims.steps.values()), state, options)
     laid = (
-        Layout(drops=made.drops, notes=(*notes_of(made), *(buffer.note for buffer in hidden))),
+        Layout(drops=made.drops, unused=incomplete(source, made.drops), notes=(*notes_of(made), *(buffer.note for buffer in hidden))),
         lay_out(
             state,
             optimizers,
@@ -102,7 +102,7 @@ def _candidates(
     return [
         replace(Candidate.stored(name, source.specs[name], orders.get(name)), name=renamed.get(name, name))
         for name in source.names
-        if name not in state.claimed and name not in taken
+        if name not in state.claimed and name not in taken and name not in source.incomplete
     ]
 
 

@@ -49,7 +49,7 @@ def mirror(
     """
     specs = signature.specs
     tree = Tree()
-    places = _places(named)
+    places = places_of(named)
     top = {path[0] for path in places.values()}
     steps = [_placed(step, tree.variable(places[name], name), places[name]) for name, step in named.items()]
     steps += _averages(tree, specs, roles.averages or {}, _free(AVERAGES, top))
@@ -96,7 +96,7 @@ def _placed(step: Step, key: str, path: Path) -> Step:
     )
 
 
-def _places(names: Iterable[str]) -> dict[str, Path]:
+def places_of(names: Iterable[str]) -> dict[str, Path]:
     """A path for each name, no two alike, none the beginning of another."""
     split = {name: tuple(spelled(name).split("/")) for name in names}
     aside = _free(SAVE_COUNTER, {SAVE_COUNTER, *(path[0] for path in split.values())})
@@ -140,7 +140,7 @@ def _free(name: str, taken: set[str]) -> str:
 def _averages(
     tree: Tree, specs: Mapping[str, TensorSpec], averages: Mapping[str, str], root: str
 ) -> list[Step]:
-    places = _places(averages.values())
+    places = places_of(averages.values())
     return [
         _step(
             specs,
@@ -157,10 +157,10 @@ def _optimizer_nodes(roles: Roles, top: set[str]) -> dict[str, str]:
     """The local name of each optimizer's node, none of them taken at the root."""
     taken = set(top)
     nodes: dict[str, str] = {}
-    for each in (*roles.slots, *roles.scalars):
-        if each.optimizer not in nodes:
-            nodes[each.optimizer] = _free(each.optimizer, taken)
-            taken.add(nodes[each.optimizer])
+    names = [*(slot.optimizer for slot in roles.slots), *(scalar.optimizer for scalar in roles.scalars)]
+    for name in dict.fromkeys(names):
+        nodes[name] = _free(name, taken)
+        taken.add(nodes[name])
     return nodes
 
 

@@ -22,7 +22,7 @@ class MirrorSlot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedSlot:
-    """The step, without its target, of a slot of the tensor that is called `name` now; `key` is one source."""
+    """A slot of the tensor that is called `name` now: its step, without a target, and one of its sources."""
 
     name: str
     optimizer: str
@@ -68,10 +68,16 @@ def slots_of(
     return Slots(
         placed=tuple(placed.values()),
         drops=tuple(Left(key=slot.key, spec=specs[slot.key], reason=_LOST) for slot in lost),
-        notes=tuple(f"left out: {slot.key}: {_LOST}" for slot in lost),
+        notes=_notes([slot.key for slot in lost]),
     )
 
 
+def _notes(lost: Sequence[str]) -> tuple[str, ...]:
+    more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+    return (f"left out: {', '.join(lost[:MOST_NAMED])}{more}: {_LOST}",) if lost else ()
+
+
+MOST_NAMED = 3  # slots that a note names before it counts the rest
 _LOST = "what becomes of its variable takes no such slot along"
 
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migration.errors import InputError
-from migration.planning.mirror import MirrorScalar, MirrorSlot, Roles, mirror, special_keys
+from migration.planning.mirror import MirrorScalar, Roles, mirror, special_keys
+from migration.planning.mirror_slots import MirrorSlot
 from migration.planning.optimizers.mirror import mirror as mirrored_optimizers
 from migration.planning.optimizers.source import recognise
 from migration.planning.options import Options
@@ -29,13 +30,18 @@ def state_of(
 ) -> SourceState:
     """What the source's tensors are beyond weights: slots, beta powers, the step, averages.
 
-    Keys in `without` are left aside; `hidden` variables have slots and are in no file. Raises InputError for a source without names.
+    Keys in `without` are left aside; `hidden` variables have slots and are in no file. Raises
+    InputError for a source without names.
     """
     if not source.names and source.graph is not None:
         raise InputError(
             f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back"
         )
-    specs = {name: source.specs[name] for name in source.names if name not in without}
+    specs = {
+        name: source.specs[name]
+        for name in source.names
+        if name not in without and name not in source.incomplete
+    }
     specs |= {buffer.name: buffer.spec for buffer in hidden}
     return recognise(specs, source.meta, source.read)
 
@@ -49,10 +55,25 @@ def without_template(
     dropped = _dropped(state, options)
     roles = _roles(state, dropped, options)
     special = special_keys(roles) | dropped.keys()
+    special |= source.incomplete.keys()
     named = {step.target: step for step in renamed if not _is_special(step, special)}
     left_out = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
     plan = mirror(signature_of(source), roles, named, (*drops, *left_out))
-    return replace(plan, notes=(*notes, *plan.notes))
+    return replace(plan, notes=(*notes, *plan.notes), unused=incomplete(source, drops))
+
+
+def incomplete(source: Checkpoint, drops: Sequence[Left]) -> tuple[Left, ...]:
+    """The tensors of which the source has some slices only: no object can be restored from those."""
+    dropped = {left.key for left in drops}
+    return tuple(
+        Left(
+            key=key,
+            spec=source.specs[key],
+            reason=f"not all there: {why}; only a Saver with the same slices reads it",
+        )
+        for key, why in source.incomplete.items()
+        if key not in dropped
+    )
 
 
 def _renamed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from migration.tensors import TensorSpec
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
 
+MARK = "/.ATTRIBUTES/"  # stands in the keys of objects' values, before the attribute's name
 MOST_PATHS = 8  # a node that a deep tree shares can be reached by very many paths
 
 
@@ -98,23 +99,26 @@ class Template:
     def targets(self) -> tuple[Target, ...]:
         """Every tensor that the graph names, in the graph's order."""
         specs = self.checkpoint.specs
+        parts = parts_of(self.graph, specs)
         found: list[Target] = []
         for number, node in enumerate(self.graph.nodes):
             for attribute in node.attributes:
-                key = attribute.checkpoint_key
-                if key not in specs:
-                    continue
-                found.append(
-                    Target(
-                        key=key,
-                        spec=specs[key],
-                        node=number,
-                        paths=tuple("/".join(path) for path in self.graph.all_paths(number, MOST_PATHS)),
-                        full_name=attribute.full_name,
-                        attribute=attribute.name,
-                        order=len(found),
+                stem = attribute.checkpoint_key.removesuffix(attribute.name)
+                for key in (
+                    *([attribute.checkpoint_key] if attribute.checkpoint_key in specs else ()),
+                    *parts.get(attribute.checkpoint_key, ()),
+                ):
+                    found.append(
+                        Target(
+                            key=key,
+                            spec=specs[key],
+                            node=number,
+                            paths=tuple("/".join(path) for path in self.graph.all_paths(number, MOST_PATHS)),
+                            full_name=attribute.full_name,
+                            attribute=key.removeprefix(stem),
+                            order=len(found),
+                        )
                     )
-                )
         return tuple(found)
 
     @cached_property
@@ -129,3 +133,18 @@ class Template:
         for target in self.targets:
             found.setdefault(target.node, target)
         return found
+
+
+def parts_of(graph: ObjectGraph, keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys that only begin with an attribute's: the tensors of what saves itself in several, or under a
+    suffix of its own, such as lookup tables ("table-keys", "table-values") and iterators."""
+    claimed = {attribute.checkpoint_key for _, attribute in graph.attributes()}
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        if key in claimed or MARK not in key:
+            continue
+        start = key.index(MARK) + len(MARK)
+        owner = next((key[:end] for end in range(len(key) - 1, start, -1) if key[:end] in claimed), None)
+        if owner is not None:
+            found.setdefault(owner, []).append(key)
+    return found

@@ -15,7 +15,16 @@ from migration.convert import Receipt, execute
 from migration.errors import FormatError, InputError, PlanError, TargetError, UnmappedError
 from migration.formats.tensor_bundle import TensorSlice
 from migration.planning.plan import Confidence, Left, Plan, Source, SourceSignature, Step
-from migration.planning.transforms import Concat, Constant, PermuteBlocks, Reshape, Split, Transpose
+from migration.planning.transforms import (
+    Concat,
+    Constant,
+    PermuteBlocks,
+    Reshape,
+    Split,
+    Transpose,
+    Unstack,
+)
+from migration.storage import StoredFile
 from migration.tensors import DType, TensorSpec
 from tests.bundles import write_bundle
 
@@ -214,6 +223,46 @@ def test_rows_and_reshapes_stay_in_linked_shards(
 ) -> None:
     receipt = run(plan_of(source, CHAINS[name][0]), source, tmp_path / "out", data="link")
     assert (receipt.copied, receipt.computed, receipt.shards) == (0, 0, 1)
+
+
+def test_many_parts_of_a_tensor_read_it_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stacked = np.arange(200 * 50, dtype=np.float32).reshape(200, 50)
+    source = Checkpoint.open(write_bundle(tmp_path / "stacked", {"w": stacked}))
+    steps = [
+        Step(
+            target=f"layer_{index}",
+            spec=TensorSpec(F32, (50,)),
+            sources=(Source(key="w"),),
+            transforms=(Unstack(0, index, 200),),
+        )
+        for index in range(200)
+    ]
+    sizes: list[int] = []
+    read = StoredFile.read
+
+    def counted(self: StoredFile, offset: int, size: int) -> bytes:
+        sizes.append(size)
+        return read(self, offset, size)
+
+    monkeypatch.setattr(StoredFile, "read", counted)
+    run(plan_of(source, *steps), source, tmp_path / "out")
+    assert sum(sizes) < 3 * stacked.nbytes
+    result = Checkpoint.open(tmp_path / "out")
+    assert all(same(result.read(f"layer_{index}"), stacked[index]) for index in range(200))
+
+
+def test_steps_that_do_not_fit_are_told_before_anything_is_written(
+    source: Checkpoint, tmp_path: pathlib.Path
+) -> None:
+    template = Checkpoint.open(write_bundle(tmp_path / "template", {"t": np.arange(3, dtype=np.uint32)}))
+    steps = (
+        Step(target="x", spec=TensorSpec(F32, (3,)), sources=(Source(key="t", template=True),)),
+        Step(target="y", spec=TensorSpec(F32, (9,)), sources=(Source(key="a/kernel"),)),
+    )
+    with pytest.raises(PlanError) as caught:
+        run(plan_of(source, *steps), source, tmp_path / "out", template=template)
+    assert [problem.where for problem in caught.value.problems] == ["x", "y"]
+    assert not list(tmp_path.glob("out*"))
 
 
 def test_a_tensor_of_the_template(source: Checkpoint, tmp_path: pathlib.Path) -> None:

@@ -273,6 +273,18 @@ def test_a_saved_model(run: Path, tmp_path: Path) -> None:
     assert found.what == "a SavedModel, whose variables are a V2 checkpoint, name-based, 1 tensor in 1 shard"
 
 
+def test_a_saved_model_whose_variables_were_left_out(corpus: Path, tmp_path: Path) -> None:
+    for name, kinds_told in (
+        ("tensorflow__serving__saved_model_half_plus_two", ["missing-index"]),
+        ("google-deepmind__deepmind-research__dm21_sm", ["missing-index"]),
+    ):
+        shutil.copytree(corpus / name, tmp_path / name)
+        shutil.rmtree(tmp_path / name / "variables")
+        assert kinds(examine(tmp_path / name)) == kinds_told
+        (tmp_path / name / "saved_model.pb").write_bytes(b"\xff\xff\xff")
+        assert kinds(examine(tmp_path / name)) == ["graph-file"]
+
+
 FIXABLE = [case for case in CASES if case.startswith("state file") and "pointer" not in case]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from migration.checkpoint import Checkpoint, Style
 from migration.convert import execute
-from migration.errors import InputError, PlanError
+from migration.errors import FormatError, InputError, PlanError
+from migration.formats.tensor_bundle import BundleIndex
 from migration.planning.options import Options
 from migration.planning.plan import Plan
 from migration.planning.planner import make_plan
@@ -145,3 +147,20 @@ def test_what_is_object_based_already_is_refused(tmp_path: pathlib.Path) -> None
 def test_two_names_for_one_place_are_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(PlanError, match="one"):
         planned(tmp_path, {"a": ONE, "b": ONE}, mapping={"a": "x", "b": "x"})
+
+
+def test_slices_without_a_whole_are_told_and_stay_readable_by_a_saver(tmp_path: pathlib.Path) -> None:
+    write_bundle(
+        tmp_path / "s", {"w": ONE, "p": np.arange(6, dtype=np.float32).reshape(3, 2)}, parts={"p": 3}
+    )
+    index = Checkpoint.open(tmp_path / "s").index
+    some = replace(index.entries["p"], slices=index.entries["p"].slices[:1])
+    kept = {key: entry for key, entry in index.slice_entries.items() if key[1] in some.slices}
+    whole = BundleIndex(index.header, {**index.entries, "p": some}, kept)
+    (tmp_path / "s.index").write_bytes(whole.to_bytes())
+    source = Checkpoint.open(tmp_path / "s")
+    with pytest.raises(FormatError, match="not all there: its slices hold 2 of the 6"):
+        source.read("p")
+    assert [left.key for left in make_plan(source).unused] == ["p"]
+    execute(make_plan(source, to="rename", mapping={"p": "q"}), source, tmp_path / "renamed")
+    assert Checkpoint.open(tmp_path / "renamed").partitions["q"] == source.partitions["p"]

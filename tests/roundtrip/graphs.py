@@ -103,7 +103,7 @@ def partitioned(resource: bool = True, spread: bool = False) -> Callable[[], Non
             "rows": ((7, 5), v1.fixed_size_partitioner(3)),
             "columns": ((2, 12), v1.fixed_size_partitioner(5, axis=1)),
             "middle": ((2, 6, 3), v1.fixed_size_partitioner(4, axis=1)),
-            "vector": ((10,), v1.fixed_size_partitioner(10)),
+            "vector": ((10,), v1.fixed_size_partitioner(2)),
             "one_part": ((3, 2), v1.fixed_size_partitioner(1)),
             "by_bytes": ((16, 4), v1.variable_axis_size_partitioner(max_shard_bytes=64)),
             "least_bytes": ((64, 2), v1.min_max_variable_partitioner(max_partitions=4, min_slice_size=64)),
@@ -139,6 +139,7 @@ def strings() -> None:
 V1_DTYPES = (
     "half float double int8 uint8 int16 uint16 int32 int64 bool complex64 complex128 qint8 quint8 qint32"
 )
+PARTITIONED_DTYPES = "half float double bfloat16 int8 uint8 int16 int32 int64 bool complex64 complex128"
 V2_DTYPES = f"{V1_DTYPES} bfloat16 uint32 uint64"
 
 
@@ -154,6 +155,20 @@ def dtypes(names: str) -> Callable[[], None]:
                 v1.Variable(initial, name=f"{name}/rank{len(shape)}_{resource}", use_resource=resource)
 
     return build
+
+
+def partitioned_dtypes() -> None:
+    """Variables in parts, of each dtype that TensorFlow cuts."""
+    for name in PARTITIONED_DTYPES.split():
+        dtype = tf.dtypes.as_dtype(name)
+
+        def initial(shape: Any, dtype: Any = dtype, partition_info: Any = None) -> Any:
+            start = partition_info.single_offset(shape) if partition_info else 0
+            value = (np.arange(start, start + int(np.prod(shape))) % 2).reshape(shape)
+            return tf.constant(value.astype(dtype.as_numpy_dtype), dtype)
+
+        parts = v1.fixed_size_partitioner(2)
+        v1.get_variable(f"parts/{name}", (5, 3), dtype, initializer=initial, partitioner=parts)
 
 
 ODD_NAMES = (
@@ -216,6 +231,7 @@ CASES: dict[str, Case] = {
     "V1 strings": Case(build=strings, saver={"write_version": V1}),
     "strings": Case(build=strings),
     "dtypes": Case(build=dtypes(V2_DTYPES)),
+    "dtypes in parts": Case(build=partitioned_dtypes),
     "odd names": Case(build=odd_names),
     "classifier": Case(build=classifier, runs=5),
     "a table": Case(build=tables, runs=1),

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from migration import Checkpoint
+
 Array = np.ndarray[Any, Any]
 BOOKKEEPING = ("_CHECKPOINTABLE_OBJECT_GRAPH", "_CKPT_MIGRATION_MANIFEST")
 
@@ -25,9 +27,36 @@ def specs(prefix: str | os.PathLike[str]) -> dict[str, tuple[str, tuple[int, ...
 
 
 def tensors(prefix: str | os.PathLike[str]) -> dict[str, Array]:
-    """Every tensor, by key, as TensorFlow's reader reads it."""
+    """Every tensor, by key, as TensorFlow reads it."""
     reader = tf.train.load_checkpoint(os.fspath(prefix))
-    return {key: np.asarray(reader.get_tensor(key)) for key in specs(prefix)}
+    return {key: _read(reader, os.fspath(prefix), key) for key in specs(prefix)}
+
+
+def _read(reader: Any, prefix: str, key: str) -> Array:
+    try:
+        return np.asarray(reader.get_tensor(key))
+    except ValueError as error:
+        # TensorFlow puts slices of most dtypes together; of the others it gives one at a time.
+        if "not supported" not in str(error):
+            raise
+        return _joined(prefix, key)
+
+
+def _joined(prefix: str, key: str) -> Array:
+    source = Checkpoint.open(prefix)
+    shape, parts = source.spec(key).shape, source.partitions[key]
+    dtype = tf.dtypes.as_dtype(source.spec(key).dtype.value)
+    whole = np.zeros(shape, dtype.as_numpy_dtype)
+    for part in parts:
+        extents = ":".join(
+            f"{start},{length}" for start, length in zip(part.starts, part.lengths, strict=True)
+        )
+        cut = " ".join(map(str, shape)) + f" {extents}"
+        (read,) = tf.raw_ops.RestoreV2(
+            prefix=prefix, tensor_names=[key], shape_and_slices=[cut], dtypes=[dtype]
+        )
+        whole[part.index(shape)] = read.numpy()
+    return whole
 
 
 def same(one: Array, other: Array) -> bool:

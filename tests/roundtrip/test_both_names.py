@@ -50,6 +50,9 @@ def test_both_keys_lie_on_the_same_bytes(saved: Fixture, name: str, tmp_path: pa
     both = migrated(before, tmp_path / "both", "copy")
     assert both.style is Style.BOTH
     for step in plan.steps:
+        if step.partitions == ():  # put together, since no object could restore the slices: written anew
+            assert not both.partitions.get(step.target)
+            continue
         for taken in step.sources:
             assert both.ranges(step.target) == both.ranges(taken.key)
     stored = {(each.path, each.offset, each.size) for key in both.all_specs for each in both.ranges(key)}

@@ -36,13 +36,15 @@ def test_by_full_names(saved: Fixture, name: str, tmp_path: pathlib.Path) -> Non
     before = saved(name)
     back = written_back(without_manifest(before, tmp_path / "there"), tmp_path / "back")
     assert unequal(tensors(back.prefix), before.tensors) == []
+    if name == "dtypes in parts":
+        return  # some had to be put together on the way there, and only a manifest remembers the parts
     restored = before.case.restore(back.prefix)
     assert all(same(found, wanted) for found, wanted in zip(restored, before.values, strict=True))
     if not before.case.is_v1:
         assert back.partitions == Checkpoint.open(before.prefix).partitions
 
 
-@pytest.mark.parametrize("name", ["classifier", "sharded"])
+@pytest.mark.parametrize("name", ["classifier", "resource variables", "sharded"])
 def test_by_a_name_based_template(saved: Fixture, name: str, tmp_path: pathlib.Path) -> None:
     before = saved(name)
     there = without_manifest(before, tmp_path / "there")

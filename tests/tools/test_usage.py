@@ -42,6 +42,7 @@ WRONG = {
         ["--checkpoint=x", "--output=y", "--only=1"],
         "--model_dir",
     ),
+    "a flag off with a value": ("ckpt-migrate", ["--nooverwrite=1"], "does not take an argument"),
     "a plan and rules": ("ckpt-migrate", ["--plan=x", "--rules=y"], "--plan and --rules do not go together"),
     "a learning rate that is none": ("ckpt-plan", ["--learning_rate=fast"], "learning_rate=fast"),
     "a flagfile that is absent": ("ckpt-inspect", ["--flagfile=/nowhere"], "/nowhere"),
@@ -78,6 +79,21 @@ def test_a_config_serves_every_tool(tool: Tools, source: str, tmp_path: Path) ->
     assert tool("ckpt-inspect", flag, "--format=table", f"--checkpoint={tmp_path}/new/ckpt-1").out.startswith(
         str(tmp_path / "new")
     )
+
+
+def test_the_command_line_says_which_of_a_config_s_paths_is_meant(
+    tool: Tools, source: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "paths.toml"
+    config.write_text(
+        '[paths]\ncheckpoint = "old/model.ckpt-1000"\noutput = "new/ckpt-1"\n'
+        'model_dir = "old"\noutput_dir = "all"\n'
+    )
+    assert "say --checkpoint or --model_dir" in tool("ckpt-migrate", f"--config={config}").err
+    assert tool("ckpt-migrate", f"--config={config}", f"--checkpoint={source}").status == 0
+    assert tool("ckpt-migrate", f"--config={config}", f"--model_dir={tmp_path}/old").status == 0
+    assert (tmp_path / "new" / "ckpt-1.index").exists()
+    assert (tmp_path / "all" / "model.ckpt-1000.index").exists()
 
 
 BAD_CONFIGS = {

@@ -8,6 +8,7 @@ Scales, 1960).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,12 @@ WEAKEST = 0.05  # links below are noise
 RIVAL = 0.5  # of two links of one slot, the weaker counts down to this part of the stronger
 UNLIKE = 0.5  # the standing of a link between a number that was counted and one that was chosen
 WIDEST = 1 << 20  # a span of numbers that is still tallied in an array
-SAME_NUMBERS = 0.3  # what equal rows of numbers are worth before anything else is known
 
 
 def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -> list[Link]:
     """The links that `together` shows: the weight with which each number column meets each other one.
 
-    `first` adds what equal rows of numbers are worth by themselves. Of two numbers in one name only the
+    `first` adds what equal rows of numbers are worth by themselves, more the longer they are. Of two numbers in one name only the
     better one is linked to a number of the other side.
     """
     met = together.tocoo()
@@ -41,7 +41,7 @@ def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -
     for (one, other), (offset, kappa, sole, weight) in _agreements(source, target, met).items():
         strength = kappa
         if first and same_row(source.values[one], target.values[other], offset):
-            strength = max(strength, SAME_NUMBERS)
+            strength = max(strength, 1 - 1 / math.sqrt(len(source.values[one])))
         if strength >= WEAKEST:
             alike = 1.0 if source.counted[one] == target.counted[other] else UNLIKE
             weighed.append((alike * strength * weight, Link(one, other, offset, strength, sole)))

@@ -75,6 +75,13 @@ class Numbering:
             found[slot].add(value)
         return {slot: frozenset(values) for slot, values in found.items()}
 
+    def held(self, index: int, slot: int) -> list[int]:
+        """The numbers that a tensor has in a slot."""
+        start, end = self.matrix.indptr[index], self.matrix.indptr[index + 1]
+        columns = self.matrix.indices[start:end]
+        found: list[int] = self.column_value[columns[self.column_slot[columns] == slot]].tolist()
+        return found
+
     @cached_property
     def together(self) -> frozenset[tuple[int, int]]:
         """The pairs of slots that occur in one name."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 ROUNDS, MOST_ROUNDS = 6, 14
+FIRST_ROUNDS = 4  # in which equal rows of numbers count before the pairs bear them out
 SETTLED = 0.01  # a change of strength in one round that no longer counts
 NUMBERS = 2.0  # what agreeing numbers are worth
 SCOPES = 3.0  # what a scope that fits is worth
@@ -51,7 +52,7 @@ def picture(
     for turn in range(MOST_ROUNDS):
         before = links
         together = _together(source, target, parts, evidence, 1.0 + 0.3 * turn, pinned)
-        links = learn(*numbers, _columns_met(numbers, together), first=turn < 2)
+        links = learn(*numbers, _columns_met(numbers, together), first=turn < FIRST_ROUNDS)
         counted = Agreement.of(numbers, links)
         scopes = Hierarchy.of(source, target, together)
         settled = turn >= ROUNDS - 1 and _alike(links, before)

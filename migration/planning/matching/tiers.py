@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 30
 DIRECT = 0.3  # by which a pair must be ahead of all others to need no counting of what is left over
 TELLING = 0.3  # what names, numbers and scopes must be worth where a shape alone does not tell
+BORNE_OUT = 0.9  # the part of the known pairs that a link must hold for
 DISAGREE = -1.0  # numbers that say this much against a pair cannot be outvoted
 
 
@@ -84,7 +85,7 @@ def decide(matter: Matter) -> list[Decided]:
     found: list[Decided] = []
     every = Agreement.of(matter.numbers, matter.links)
     for tier in TIERS:
-        numbers = Agreement.of(matter.numbers, _links(matter, tier))
+        numbers = Agreement.of(matter.numbers, _links(matter, tier, found))
         weighed = [
             _weighed(matter, tier, numbers, every, block)
             for block in matter.blocks.parts
@@ -98,12 +99,28 @@ def decide(matter: Matter) -> list[Decided]:
     return found
 
 
-def _links(matter: Matter, tier: Tier) -> list[Link]:
+def _links(matter: Matter, tier: Tier, found: list[Decided]) -> list[Link]:
+    """The links that count in a tier: strong enough, and not refuted by the pairs that are decided."""
+    known = [*matter.pinned, *((pair.source, pair.target) for pair in found)]
     return [
         link
         for link in matter.links
-        if link.strength >= tier.link and (tier.counted or _chosen(matter.numbers, link))
+        if link.strength >= tier.link
+        and (tier.counted or _chosen(matter.numbers, link))
+        and _borne_out(matter.numbers, link, known)
     ]
+
+
+def _borne_out(numbers: tuple[Numbering, Numbering], link: Link, known: list[tuple[int, int]]) -> bool:
+    """Whether the known pairs that have both numbers have them as the link says, but for exceptions."""
+    ours, theirs = numbers
+    seen = agreeing = 0
+    for one, other in known:
+        first, second = ours.held(one, link.source), theirs.held(other, link.target)
+        if first and second:
+            seen += 1
+            agreeing += any(number + link.offset in second for number in first)
+    return agreeing >= BORNE_OUT * seen
 
 
 def _chosen(numbers: tuple[Numbering, Numbering], link: Link) -> bool:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from migration.planning.optimizers.state import Number, SourceOptimizer
-from migration.planning.optimizers.step import SMALLEST_NORMAL
+from migration.planning.optimizers.powers import as_float32, solved
+from migration.planning.optimizers.state import Number, PowerPair, SourceOptimizer
 from migration.planning.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
 
 Read = Callable[[str], "np.ndarray[Any, Any]"]
-
-
-def as_float32(value: float) -> float:
-    """`value` as float32 holds it."""
-    return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
 def shown(value: float) -> str:
@@ -39,32 +33,36 @@ def learning_rate(optimizer: SourceOptimizer, options: Options) -> Number:
 
 
 def with_betas(optimizer: SourceOptimizer, step: str | None, read: Read) -> SourceOptimizer:
-    """The optimizer with the betas that its powers and the step tell, where the graph does not.
+    """The optimizer with the betas that its powers and the step tell, where the graph does not (`powers.py`).
 
-    After t updates a power is beta^(t+1), so beta is its (t+1)-th root; a short decimal is looked for
-    whose own power, multiplied step by step in float32, is the stored one.
+    Where nothing tells which of several pairs of powers is its own, betas are known if all pairs agree.
     """
-    if optimizer.kind != "Adam" or step is None:
+    known = [optimizer.numbers.get(beta, Number()) for beta in ("beta1", "beta2")]
+    if optimizer.kind != "Adam" or all(one.value is not None or one.key is not None for one in known):
         return optimizer
-    numbers = dict(optimizer.numbers)
-    count = int(float(read(step).reshape(-1)[0]))
-    for beta in ("beta1", "beta2"):
-        key = optimizer.scalars.get(f"{beta}_power")
-        if beta in numbers or key is None:
-            continue
-        value = float(read(key).reshape(-1)[0])
-        root = _root(value, count)
-        if root is not None:
-            numbers[beta] = Number(value=as_float32(root), origin=f"the root of {key} at step {count}")
-    return replace(optimizer, numbers=numbers)
+    count = int(float(read(step).reshape(-1)[0])) if step is not None else None
+    pairs = tuple(
+        solved(keys, {role: float(read(key).reshape(-1)[0]) for role, key in keys.items()}, count)
+        for keys in _pairs(optimizer)
+    )
+    told: dict[str, Number] = {}
+    for beta, number in zip(("beta1", "beta2"), known, strict=True):
+        roots = {pair.betas.get(f"{beta}_power") for pair in pairs}
+        if number.value is None and number.key is None and len(roots) == 1 and None not in roots:
+            told[beta] = Number(value=as_float32(roots.pop() or 0.0), origin=_origin(pairs[0], beta))
+    return replace(optimizer, numbers={**optimizer.numbers, **told}, powers=pairs)
 
 
-def _root(value: float, count: int) -> float | None:
-    if not SMALLEST_NORMAL <= value < 1 or not 0 <= count <= 100_000:
-        return None
-    root = value ** (1 / (count + 1))
-    for digits in range(1, 6):
-        short = float(f"{root:.{digits}g}")
-        if 0 < short < 1 and abs(as_float32(short) ** (count + 1) - value) <= value * 1e-7 * (count + 2):
-            return short
-    return None
+def _pairs(optimizer: SourceOptimizer) -> list[dict[str, str]]:
+    """The beta powers that are the optimizer's, or may be."""
+    own = {role: key for role, key in optimizer.scalars.items() if role in ("beta1_power", "beta2_power")}
+    count = max(map(len, optimizer.doubts.values()), default=0)
+    doubted = [
+        {role: keys[place] for role, keys in optimizer.doubts.items() if place < len(keys)}
+        for place in range(count)
+    ]
+    return [own] if own else doubted
+
+
+def _origin(pair: PowerPair, beta: str) -> str:
+    return f"the root of {pair.keys[f'{beta}_power']} at step {pair.count}"

@@ -120,7 +120,8 @@ def step_variables(
         return []
     for note in notes:
         told.note(note)
-    return [replace(_iterations(target, count), confidence=Confidence.LIKELY) for target in wanted]
+    likely = max(Confidence.LIKELY, count.confidence, key=list(Confidence).index)
+    return [replace(_iterations(target, count), confidence=likely) for target in wanted]
 
 
 def _count(
@@ -167,7 +168,7 @@ def _iterations(target: Target, count: StepCount | None) -> Step:
         return from_template(target, "the source counts no steps")
     reason = f"the number of updates: {count.reason}"
     step = _step(target, count.sources, count.as_dtype(target.spec.dtype), reason)
-    return replace(step, confidence=count.confidence)
+    return replace(step, confidence=count.confidence, candidates=count.candidates)
 
 
 def _power(

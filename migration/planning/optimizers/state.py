@@ -24,6 +24,17 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerPair:
+    """The beta powers of one Adam by role, and what they tell: the number of updates (None where they do
+    not) and the betas, again by the power's role. `sure` says that nothing else fits as well."""
+
+    keys: Mapping[str, str]
+    count: int | None = None
+    betas: Mapping[str, float] = field(default_factory=dict)
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOptimizer:
     """One optimizer of a name-based source.
 
@@ -45,6 +56,7 @@ class SourceOptimizer:
     confidence: Confidence = Confidence.CERTAIN
     reason: str = ""
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role -> keys that it may be
+    powers: tuple[PowerPair, ...] = ()  # its beta powers (or all in doubt), where no graph tells the betas
 
     @property
     def keys(self) -> frozenset[str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from migration.planning.optimizers.state import SourceOptimizer, SourceState
+from migration.planning.optimizers.powers import SMALLEST_NORMAL, as_float32, solved, tells
+from migration.planning.optimizers.state import PowerPair, SourceOptimizer, SourceState
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Source
 from migration.planning.transforms import Cast, Constant, Reshape, Steps, Transform
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Read = Callable[[str], "np.ndarray[Any, Any]"]
 Specs = Mapping[str, TensorSpec]
 
-SMALLEST_NORMAL = 1.1754943508222875e-38  # float32; below it a power no longer tells its exponent
 _STEP_NAME = re.compile(r"^(global_?step|step|iter(ation)?s?)(_\d+)?(:0)?$", re.IGNORECASE)
 _INTEGERS = (DType.INT64, DType.INT32)
 _NUMBERS = (*_INTEGERS, DType.FLOAT32, DType.FLOAT64)
@@ -43,6 +43,7 @@ class StepCount:
     value: int | None = None
     dtype: DType = DType.INT64
     confidence: Confidence = Confidence.CERTAIN
+    candidates: tuple[str, ...] = ()
 
     def as_dtype(self, dtype: DType) -> tuple[Transform, ...]:
         """The transforms, for a target of this dtype (a constant takes any)."""
@@ -69,8 +70,7 @@ def step_key(
             whole, key=lambda key: (not key.rpartition("/")[2].startswith("global"), key.count("/"), key)
         )
         return best, Confidence.CERTAIN, "by its name"
-    counts = [count for one in optimizers if (count := count_of_powers(one, read)) is not None]
-    agreeing = [key for key in scalars if counts and _agrees(read(key), counts)]
+    agreeing = [key for key in scalars if any(_agrees(one, read(key), read) for one in optimizers)]
     if len(agreeing) == 1:
         return agreeing[0], Confidence.LIKELY, "the only number that agrees with the beta powers"
     integers = [key for key, dtype in scalars.items() if dtype in _INTEGERS and _is_whole(read(key))]
@@ -93,10 +93,18 @@ def _is_whole(value: np.ndarray[Any, Any]) -> bool:
     return math.isfinite(number) and number >= 0 and number == int(number)
 
 
-def _agrees(value: np.ndarray[Any, Any], counts: Iterable[int]) -> bool:
-    """Whether a number is a count that the beta powers of some optimizer tell."""
+def _agrees(optimizer: SourceOptimizer, value: np.ndarray[Any, Any], read: Read) -> bool:
+    """Whether a number is a count that the beta powers of an optimizer tell, with its betas or any."""
     number = float(value.reshape(-1)[0])
-    return _is_whole(value) and number > 0 and any(close(int(number), count) for count in counts)
+    powers = {role: key for role, key in optimizer.scalars.items() if role in ("beta1_power", "beta2_power")}
+    if not _is_whole(value) or number <= 0 or not powers:
+        return False
+    count = count_of_powers(optimizer, read)
+    if count is not None and close(int(number), count):
+        return True
+    values = {role: float(read(key).reshape(-1)[0]) for role, key in powers.items()}
+    pair = solved(powers, values, int(number))
+    return pair.sure and pair.count == int(number)
 
 
 def close(count: int, told: int) -> bool:
@@ -114,6 +122,8 @@ def trusted_power(optimizer: SourceOptimizer, read: Read) -> tuple[str, float, f
         if key is None:
             continue
         number = optimizer.numbers.get(beta)
+        if optimizer.powers and number is None:
+            continue  # no beta makes sense of it: the default would be a guess
         base = number.value if number is not None and number.value is not None else default
         value = float(read(key).reshape(-1)[0])
         if SMALLEST_NORMAL <= value < 1 and 0 < base < 1:
@@ -124,7 +134,12 @@ def trusted_power(optimizer: SourceOptimizer, read: Read) -> tuple[str, float, f
 def count_of_powers(optimizer: SourceOptimizer, read: Read) -> int | None:
     """The number of updates that an optimizer's beta powers tell: log(power) / log(beta) - 1."""
     power = trusted_power(optimizer, read)
-    return None if power is None else round(math.log(power[2]) / math.log(power[1])) - 1
+    return None if power is None else count_of(*power[1:])
+
+
+def count_of(beta: float, power: float) -> int:
+    """t of beta^(t+1) = power."""
+    return round(math.log(power) / math.log(beta)) - 1
 
 
 def count_updates(
@@ -133,28 +148,51 @@ def count_updates(
     """How to get the number of updates that an optimizer has made, and what is to be said about it.
 
     The flag first; then the optimizer's own counter; then the step variable, where the beta powers do
-    not gainsay it (an optimizer that did not train at every step); then the beta powers. None where
-    nothing tells.
+    not gainsay it (an optimizer that did not train at every step); then the beta powers. Undecided where
+    there are powers and they confirm no count. None where nothing tells.
     """
     if options.step is not None:
         count = StepCount((), (Constant(options.step),), "--step", options.step)
         return count, [f"step: {options.step}, as --step says"]
     own = optimizer.scalars.get("iterations") if optimizer is not None else None
-    told = count_of_powers(optimizer, read) if optimizer is not None else None
+    powers = _of_powers(optimizer, read) if optimizer is not None else None
+    told = powers.value if powers is not None else None
     key = own if own is not None else state.step
     if key is not None:
         value = int(float(read(key).reshape(-1)[0]))
-        if own is not None or told is None or close(value, told):
-            sure = own is not None or told is not None
-            confidence = Confidence.CERTAIN if sure else state.step_confidence
-            count = replace(_of_key(key, specs[key], value), confidence=confidence)
-            return count, [f"step: {value}, from {key} ({_why(state, key)})"]
+        notes = [f"step: {value}, from {key} ({_why(state, key)})"]
+        count = _of_key(key, specs[key], value)
+        if own is not None:
+            return count, notes
+        if powers is None or told is None:
+            doubt = _doubt(optimizer, read) if optimizer is not None else ""
+            if not doubt:
+                return replace(count, confidence=state.step_confidence), notes
+            undecided = replace(count, confidence=Confidence.UNDECIDED, candidates=(key,))
+            return undecided, [f"{notes[0]}, but {doubt}: give --step, or take {key} in the plan"]
+        if close(value, told):
+            return replace(count, confidence=powers.confidence), notes
         notes = [f"step: {key} says {value}, but the beta powers tell {told} updates: those count for Adam"]
-        return _of_powers(optimizer, read), notes
-    if told is None:
-        return None, []
-    count_by_powers = _of_powers(optimizer, read)
-    return count_by_powers, [f"step: {told}, from {count_by_powers.reason}"] if count_by_powers else []
+        return powers, notes
+    return powers, [f"step: {told}, from {powers.reason}"] if powers is not None else []
+
+
+def _doubt(optimizer: SourceOptimizer, read: Read) -> str:
+    """Why the beta powers, which do tell something, confirm no count; "" where they tell nothing."""
+    asked = [
+        pair
+        for pair in optimizer.powers
+        if tells({role: float(read(key).reshape(-1)[0]) for role, key in pair.keys.items()})
+    ]
+    if not asked:
+        return ""
+    counts = [f"{pair.count} updates" if pair.count is not None else "no count" for pair in asked]
+    keys = ", ".join(key for pair in asked for key in pair.keys.values())
+    return (
+        f"{keys} tell {' and '.join(dict.fromkeys(counts))} and nothing says whose they are"
+        if (len(asked) > 1)
+        else f"{keys} agree with that for no usual beta"
+    )
 
 
 def _why(state: SourceState, key: str) -> str:
@@ -166,12 +204,29 @@ def _of_key(key: str, spec: TensorSpec, value: int) -> StepCount:
     return StepCount((Source(key=key),), transforms, key, value, spec.dtype)
 
 
-def _of_powers(optimizer: SourceOptimizer | None, read: Read) -> StepCount | None:
-    power = trusted_power(optimizer, read) if optimizer is not None else None
+def _of_powers(optimizer: SourceOptimizer, read: Read) -> StepCount | None:
+    """The count by the optimizer's own beta powers; by those in doubt, where all of them tell one count."""
+    if not optimizer.scalars and optimizer.powers:
+        return _of_doubted(optimizer.powers)
+    power = trusted_power(optimizer, read)
     if power is None:
         return None
-    key, beta, value = power
-    count = round(math.log(value) / math.log(beta)) - 1
-    return StepCount(
-        (Source(key=key),), (Steps(beta, 1, DType.INT64),), f"{key} = {beta:.6g}^(step + 1)", count
-    )
+    sure = all(pair.sure for pair in optimizer.powers)
+    return _steps(*power[:2], count_of(*power[1:]), sure)
+
+
+def _of_doubted(pairs: Sequence[PowerPair]) -> StepCount | None:
+    counts = {pair.count for pair in pairs}
+    role = next((role for role in ("beta1_power", "beta2_power") if pairs[0].betas.get(role)), None)
+    count = counts.pop() if len(counts) == 1 else None
+    if count is None or role is None:
+        return None
+    sure = all(pair.sure for pair in pairs)
+    return _steps(pairs[0].keys[role], as_float32(pairs[0].betas[role]), count, sure)
+
+
+def _steps(key: str, beta: float, count: int, sure: bool) -> StepCount:
+    reason = f"{key} = {beta:.6g}^(step + 1)"
+    confidence = Confidence.CERTAIN if sure else Confidence.LIKELY
+    transforms = (Steps(beta, 1, DType.INT64),)
+    return StepCount((Source(key=key),), transforms, reason, count, confidence=confidence)

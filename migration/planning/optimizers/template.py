@@ -17,7 +17,7 @@ from migration.planning.optimizers.kinds import KINDS, LEGACY_SLOTS
 from migration.planning.optimizers.state import TargetOptimizer
 from migration.planning.targets import Template
 
-_LEGACY_MARKS = frozenset({"iter", "learning_rate", "decay"})
+_LEGACY_MARKS = frozenset({"iter", "decay"})  # a schedule stands in no variable: no learning_rate then
 _LEGACY_SCALARS = {
     "iter": "iterations",
     "learning_rate": "learning_rate",

@@ -182,9 +182,7 @@ def _completed(findings: Findings, step: Step, number: int, specs: Mapping[str, 
     What a template asks for is more than what comes out: there it has to be said.
     """
     if "template" in findings.document.values:
-        message = (
-            "spec is missing: write the template's dtype and shape, or leave the target's [[unfilled]] in the file"
-        )
+        message = "spec is missing: write the template's dtype and shape, or keep the target's [[unfilled]]"
         findings.tell("missing key", message, "step", number, "target")
         return step
     if not step.sources and len(step.transforms) == 1 and isinstance(step.transforms[0], Constant):

@@ -70,7 +70,7 @@ def _contradictions(rule: Rule, table: Mapping[str, Any]) -> list[tuple[str, str
             for key in ("match", "regex", "drop", "transforms")
             if key in table
         ]
-        return found
+        return found + _unfitting(rule)
     if not rule.matchers:
         found.append(("a rule needs match, regex or constant", "to"))
     if rule.drop == (rule.to is not None):
@@ -82,6 +82,16 @@ def _contradictions(rule: Rule, table: Mapping[str, Any]) -> list[tuple[str, str
     if "spec" in table:
         found.append(("spec belongs to a constant; elsewhere it follows from the source", "spec"))
     return found + _unknown_captures(rule)
+
+
+def _unfitting(rule: Rule) -> list[tuple[str, str]]:
+    """What keeps a constant from being of the spec that is written with it."""
+    try:
+        if rule.constant is not None and rule.spec is not None:
+            rule.constant.filled(rule.spec)
+    except TransformError as error:
+        return [(str(error), "constant")]
+    return []
 
 
 def _unknown_captures(rule: Rule) -> list[tuple[str, str]]:
@@ -109,6 +119,8 @@ def _of(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def _some_texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (str, list)):
+        raise WrongValueError("a string or a list of strings is wanted")
     return (value,) if isinstance(value, str) else texts(value)
 
 

@@ -47,9 +47,13 @@ class Shortcuts:
     add: str = ""
 
     def renamed(self, name: str) -> str:
-        """The name with the first prefix of `strip` that it has taken off, and `add` put on."""
+        """The name with the first prefix of `strip` that it has taken off, and `add` put on.
+
+        A prefix that ends where a scope does takes the slash along: "model" and "model/" are the same there.
+        """
         prefix = next((prefix for prefix in self.strip if name.startswith(prefix) and name != prefix), "")
-        return self.add + name[len(prefix) :]
+        rest = name[len(prefix) :]
+        return self.add + (rest.removeprefix("/") if prefix else rest)
 
 
 def rename(rules: tuple[Rule, ...], shortcuts: Shortcuts, name: str) -> str | None:

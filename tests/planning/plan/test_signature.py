@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from migration.errors import PlanError
 from migration.planning.plan import Left, Plan, Source, SourceSignature, Step, TemplateReference
-from migration.planning.signature import apply_as_rules, check_source, signature_digest
+from migration.planning.signature import apply_as_rules, check_source, check_steps, signature_digest
 from migration.planning.transforms import Constant, Split, Transpose
 from migration.tensors import DType, TensorSpec
 from tests.planning.tensors import SPECS
@@ -109,3 +109,31 @@ def test_as_rules_a_misfit_is_unfilled() -> None:
     plan = Plan(to="rename", source=SourceSignature(specs={"w": floats(2)}), steps=(step,))
     (left,) = apply_as_rules(plan, {"w": floats(3)}).unfilled
     assert "does not cut axis 0" in left.reason
+
+
+def test_steps_that_fit_pass() -> None:
+    check_steps(PLAN, SPEC, None)
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (
+            Step(target="B", spec=floats(4), sources=(Source(key="b"),)),
+            "makes float32[3], and it is float32[4]",
+        ),
+        (Step(target="B", spec=floats(3), sources=(Source(key="gone"),)), "is not in the source"),
+        (Step(target="B", spec=floats(3), sources=(Source(key="t", template=True),)), "makes float32[9]"),
+        (
+            Step(target="B", spec=floats(3), sources=(Source(key="b", template=True),)),
+            "is not in the template",
+        ),
+        (Step(target="B", spec=floats(3), sources=(Source(key="b"), Source(key="b"))), "2 tensors make one"),
+        (Step(target="B", spec=floats(3)), "a step without sources has one transform, a constant"),
+    ],
+)
+def test_every_step_that_does_not_fit_is_told(step: Step, told: str) -> None:
+    plan = Plan(to="rename", source=SourceSignature(specs=SPEC), steps=(*STEPS[:1], step, *STEPS[2:], step))
+    with pytest.raises(PlanError) as error:
+        check_steps(plan, SPEC, {"t": floats(9)})
+    assert [told in problem.message for problem in error.value.problems] == [True, True]

@@ -360,11 +360,18 @@ def test_a_constant_without_a_template_states_its_spec() -> None:
     assert told(result) == [("misfit", "s: without a template a constant needs its spec")]
 
 
+@pytest.mark.parametrize("prefix", ["model", "model/"])
+def test_a_scope_is_stripped_with_its_slash(prefix: str) -> None:
+    rules = Rules.from_toml(f'strip = "{prefix}"\nadd = "net/"', "r")
+    assert rules("model/w") == "net/w"
+    assert rules("other/w") == "net/other/w"
+
+
 # Files and short forms -----------------------------------------------------------------------------------
 
 FAULTS = [
     ("strp = 1", 1, "unknown key 'strp'; did you mean 'strip'"),
-    ("strip = 1", 1, "strip = 1: a list of strings"),
+    ("strip = 1", 1, "strip = 1: a string or a list of strings"),
     ("add = []", 1, "add = .*: a string"),
     ('fold = "x"', 1, "fold = 'x': a list of strings"),
     ("rule = 1", 1, r"under \[\[rule\]\]"),
@@ -388,6 +395,8 @@ FAULTS = [
     ('[[rule]]\nconstant = [1, [2]]\nto = "a"', 2, "ragged"),
     ('[[rule]]\nconstant = 1\nto = "a**"', 3, "whole parts"),
     ('[[rule]]\nconstant = 1\nto = "a"\nspec = "float"', 4, "a dtype and a shape"),
+    ('[[rule]]\nconstant = 300\nto = "a"\nspec = "int8[2]"', 2, "300 is no value of int8"),
+    ('[[rule]]\nmatch = 3\nto = "a"', 2, "a string or a list of strings"),
     ("[[rule]\n", 1, "Expected"),
 ]
 
