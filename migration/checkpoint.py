@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from migration.errors import CheckpointNotFoundError, FormatError, MissingKeyError
-from migration.formats.located import located
 from migration.formats.object_graph import GRAPH_KEY, ObjectGraph
 from migration.formats.sstable import Table
 from migration.formats.tensor_bundle import (
@@ -208,7 +207,7 @@ class Checkpoint:
     def meta(self) -> MetaGraph | None:
         """What the graph beside the checkpoint (.meta or saved_model.pb) tells; None where there is none.
 
-        Raises FormatError where the file is there and is no graph.
+        What is asked of it raises FormatError where the file is there and is no graph.
         """
         path = self.location.graph_file
         if path is None:
@@ -218,8 +217,8 @@ class Checkpoint:
         file = StoredFile(path)
         raw = file.read(0, file.size)
         file.close()
-        with located(path):
-            return MetaGraph.from_saved_model(raw) if path.endswith(".pb") else MetaGraph.from_bytes(raw)
+        read = MetaGraph.from_saved_model if path.endswith(".pb") else MetaGraph.from_bytes
+        return read(raw, path)
 
     @cached_property
     def manifest_bytes(self) -> bytes | None:

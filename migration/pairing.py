@@ -92,7 +92,7 @@ def by_plan(source: Checkpoint, migrated: Checkpoint, plan: Plan, basis: str) ->
         for key in migrated.keys
         if key not in targets and key in source
     ]
-    used = {taken.key for step in plan.steps for taken in step.sources if not taken.template}
+    used = {taken.key for step in (*plan.steps, *kept) for taken in step.sources if not taken.template}
     dropped = {left.key for left in plan.drops}
     known = targets | {step.target for step in kept}
     return Pairing(

@@ -43,7 +43,8 @@ class ReadState:
     def is_true(self, recorded: str) -> bool:
         """Whether the path, as it stands there, leads to a checkpoint."""
         place = recorded if os.path.isabs(recorded) else os.path.join(self.directory, recorded)
-        return self.found.get(recorded) is not None and self.found[recorded] == place
+        found = self.found.get(recorded)
+        return found is not None and _resolved(found) == _resolved(place)
 
 
 def read_state(file: str) -> ReadState:
@@ -54,19 +55,32 @@ def read_state(file: str) -> ReadState:
     except OSError as error:
         raise FormatError(f"{file}: cannot be read ({error.strerror})") from None
     directory = os.path.dirname(file) or "."
-    there = set(prefixes_in(directory))
+    there = {_resolved(prefix): prefix for prefix in prefixes_in(directory)}
     found = ReadState(file=file, state=state, found={})
     return ReadState(
         file=file, state=state, found={path: _looked_for(directory, path, there) for path in found.recorded}
     )
 
 
-def _looked_for(directory: str, recorded: str, there: set[str]) -> str | None:
-    """The prefix that the state file means. V1 shards are recorded without, and found under, their glob."""
-    for path in parts_of_state_path(directory, recorded):
-        if path in there or exists(path):
-            return path
+def _looked_for(directory: str, recorded: str, there: dict[str, str]) -> str | None:
+    """The prefix that the state file means. V1 shards are recorded without, and found under, their glob.
+
+    Of an absolute path elsewhere, what lies beside the file comes first: where a directory was copied, its
+    original may still be there, and is not the one that is meant.
+    """
+    place, *beside = parts_of_state_path(directory, recorded)
+    is_elsewhere = os.path.isabs(recorded) and not _resolved(place).startswith(_resolved(directory) + os.sep)
+    for path in (*beside, place) if is_elsewhere else (place, *beside):
+        known = there.get(_resolved(path))
+        if known is not None or exists(path):
+            return known or path
     return None
+
+
+def _resolved(prefix: str) -> str:
+    """The prefix, absolute and without links on the way: two that are equal are one checkpoint."""
+    directory, name = os.path.split(prefix)
+    return os.path.join(os.path.realpath(directory), name) if name not in ("", ".", "..") else os.path.realpath(prefix)
 
 
 def exists(prefix: str) -> bool:

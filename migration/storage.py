@@ -141,7 +141,7 @@ class Staging:
         _try_lock(self._lock)
         other = next((folder for folder in self._others() if _is_locked(folder)), None)
         if other is not None:
-            self._leave(failed=True)
+            self._leave(failed=False)  # the directories are the other's, too
             raise self._busy(other)
         return self
 

@@ -1,7 +1,8 @@
 """Speed and memory of legacy_ckpt against TensorFlow's own classes, as one table.
 
-Time: both sides in turn in one session, in another order each turn; medians. Memory: the peak of a process
-that does just the one thing.
+Time: both sides in turn in one session, in another order each turn. Of each the median and the fastest run
+(on a machine with other work, the nearest to what the call itself takes), and the processors' time. Memory:
+the peak of a process that does just the one thing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _RUNS = flags.DEFINE_integer("runs", 9, "Measured runs of each; the median count
 _DIRECTORY = flags.DEFINE_string(
     "directory", None, "Where to work; a temporary one if not given.", flag_values=FLAGS
 )
+_SECTIONS = flags.DEFINE_list(
+    "sections", ["savers", "objects"], "Which to measure: savers, objects.", flag_values=FLAGS
+)
 _ALONE = flags.DEFINE_string(
     "alone", None, "Do this one thing in --directory, and print the peak memory in MB.", flag_values=FLAGS
 )
@@ -46,32 +50,34 @@ class Case:
     call: Callable[[], Any]
     against: str = ""
     goal: str = ""
-    writes: str = ""  # the prefix that is taken away before each run
+    writes: str = ""  # what the names of its files start with
     seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     megabytes: float = 0.0
 
-    def measure(self) -> float:
-        """Seconds of one run, on an empty place and a quiet disk."""
+    def measure(self) -> tuple[float, float]:
+        """Seconds by the clock and of all processors, on a quiet disk; what the run wrote is taken away."""
+        os.sync()
+        started, worked = time.perf_counter(), time.process_time()
+        self.call()
+        measured = time.perf_counter() - started, time.process_time() - worked
         for path in glob.glob(f"{self.writes}*") if self.writes else ():
             os.remove(path)
-        os.sync()
-        started = time.perf_counter()
-        self.call()
-        return time.perf_counter() - started
+        return measured
 
 
 def main(arguments: Sequence[str]) -> int:
     """The tool's one call. Returns the exit status."""
     if _ALONE.value:
-        return _alone(Path(_DIRECTORY.value), _ALONE.value)
+        return _alone(Path(_DIRECTORY.value), _SECTIONS.value[0], _ALONE.value)
     with tempfile.TemporaryDirectory(prefix="saver-benchmark-", dir=_DIRECTORY.value) as folder:
         cases: dict[str, Case] = {}
-        for session in SESSIONS:
-            with session(Path(folder), write=True) as measured:
+        for name in _SECTIONS.value:
+            with SESSIONS[name](Path(folder), write=True) as measured:
                 _in_turn(measured)
+            for case in measured:
+                case.megabytes = _peak(folder, name, case.name)
             cases |= {case.name: case for case in measured}
-        for case in cases.values():
-            case.megabytes = _peak(folder, case.name)
         print(_table(cases))
     return terminal.Status.DONE
 
@@ -80,28 +86,26 @@ def _in_turn(cases: list[Case]) -> None:
     for turn in range(_RUNS.value + 1):
         shift = turn % len(cases)
         for case in cases[shift:] + cases[:shift]:
-            seconds = case.measure()
+            seconds, processor = case.measure()
             if turn:  # the first run of each warms up
                 case.seconds.append(seconds)
-                terminal.note(f"{case.name}: {seconds:.3f} s")
+                case.processor.append(processor)
+                terminal.note(f"{case.name}: {seconds:.3f} s, of processors {processor:.3f} s")
 
 
-def _peak(folder: str, name: str) -> float:
+def _peak(folder: str, section: str, name: str) -> float:
     command = [sys.executable, "-m", "ckpt_tools.benchmark_saver", f"--directory={folder}", f"--alone={name}"]
     command += [f"--{flag.name}={flag.value}" for flag in (_GIGABYTES, _OBJECTS, _VARIABLES)]
+    command.append(f"--sections={section}")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
-def _alone(folder: Path, name: str) -> int:
-    for session in SESSIONS:
-        with session(folder, write=False) as cases:
-            for case in cases:
-                if case.name == name:
-                    case.call()
-                    print(_own_peak())
-                    return terminal.Status.DONE
-    raise ValueError(f"no case is named {name!r}")
+def _alone(folder: Path, section: str, name: str) -> int:
+    with SESSIONS[section](folder, write=False) as cases:
+        next(case for case in cases if case.name == name).call()
+        print(_own_peak())
+    return terminal.Status.DONE
 
 
 def _own_peak() -> float:
@@ -137,7 +141,8 @@ def _savers(folder: Path, *, write: bool) -> Iterator[list[Case]]:
             Saver(variables),
             Saver(variables, object_view=objects),
         )
-        sess.run(tf1.global_variables_initializer())
+        for variable in variables:  # one at a time: all at once take twice the memory
+            sess.run(variable.initializer)
         source = str(folder / "names")
         if write:
             stock.save(sess, source)
@@ -199,7 +204,7 @@ def _objects(folder: Path, *, write: bool) -> Iterator[list[Case]]:
     ]
 
 
-SESSIONS = (_savers, _objects)
+SESSIONS = {"savers": _savers, "objects": _objects}
 
 
 def _shape(gigabytes: float) -> tuple[int, int]:
@@ -210,23 +215,26 @@ def _shape(gigabytes: float) -> tuple[int, int]:
 
 
 def _table(cases: dict[str, Case]) -> str:
-    rows = [("call", "seconds", "of its time", "to reach", "peak memory, MB", "of its memory")]
+    rows = [("call", "median", "fastest", "processors", "to reach", "MB")]
     for case in cases.values():
-        median = statistics.median(case.seconds)
         other = cases.get(case.against)
-        time_ratio = f"{_ratio(case, other):.3f}" if other else ""
-        memory_ratio = f"{case.megabytes / other.megabytes:.3f}" if other else ""
         rows.append(
-            (case.name, f"{median:.3f}", time_ratio, case.goal, f"{case.megabytes:.0f}", memory_ratio)
+            (
+                case.name,
+                _held(statistics.median, case.seconds, other.seconds if other else None),
+                _held(min, case.seconds, other.seconds if other else None),
+                _held(statistics.median, case.processor, other.processor if other else None),
+                case.goal,
+                f"{case.megabytes:.0f}" + (f" ({case.megabytes / other.megabytes:.3f})" if other else ""),
+            )
         )
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---|--:|--:|---|--:|--:|", *lines[1:]])
+    return "\n".join([lines[0], "|---|--:|--:|--:|---|--:|", *lines[1:]])
 
 
-def _ratio(case: Case, other: Case) -> float:
-    """The median of the ratios turn by turn: what slows the machine for a while slows both sides."""
-    pairs = zip(case.seconds, other.seconds, strict=True)
-    return statistics.median(mine / theirs for mine, theirs in pairs)
+def _held(kind: Callable[[list[float]], float], mine: list[float], theirs: list[float] | None) -> str:
+    """Seconds, and in brackets which part of the other side's they are."""
+    return f"{kind(mine):.3f}" + (f" ({kind(mine) / kind(theirs):.3f})" if theirs else "")
 
 
 def run() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from migration.checkpoint import Checkpoint, Style
-from migration.planning.mirror import places_of
+from migration.planning.mirror import SAVE_COUNTER, places_of
 from migration.planning.targets import Template
 from migration.tensors import DType
 
@@ -19,10 +19,10 @@ def load_variables(path: Checkpoint | str | os.PathLike[str]) -> tf.Module:
 
     `net/conv/w` is `tree.net.conv.w`, or `getattr(tree, "0")` where a part is a number; a variable whose
     name is also a scope, such as `w` beside `w/Adam`, is `tree.w.value`, and no two have one place. A part
-    that is an attribute of every tf.Module, such as `name`, is followed by an underscore. Each variable's `name` is its own
-    in the checkpoint. `tf.train.Checkpoint(tree)` and `tf.saved_model.save` take the tree. Tensors of
-    variant and resource types have no value of their own and are left out. Raises CheckpointNotFoundError
-    or FormatError.
+    that is an attribute of every tf.Module, such as `name`, is followed by an underscore. Each variable's
+    `name` is its own in the checkpoint. `tf.train.Checkpoint(tree)` and `tf.saved_model.save` take the tree.
+    Tensors of variant and resource types have no value of their own and are left out. Raises
+    CheckpointNotFoundError or FormatError.
     """
     source = path if isinstance(path, Checkpoint) else Checkpoint.open(path)
     tree = tf.Module()
@@ -32,6 +32,10 @@ def load_variables(path: Checkpoint | str | os.PathLike[str]) -> tf.Module:
         if source.spec(key).dtype not in (DType.VARIANT, DType.RESOURCE)
     }
     places = places_of(named)
+    if source.style is Style.OBJECT and SAVE_COUNTER in places:
+        places[SAVE_COUNTER] = (
+            SAVE_COUNTER,
+        )  # tf.train.Checkpoint's own, and no name that only looks like it
     for name, key in named.items():
         value = source.read(key)
         _put(tree, [_free(part) for part in places[name]], _variable(value, name, source.spec(key).dtype))
@@ -51,7 +55,7 @@ def _named(source: Checkpoint) -> Iterator[tuple[str, str]]:
 
 
 def _free(part: str) -> str:
-    """A local name as an attribute: what tf.Module has of its own ("name", "variables") gets an underscore."""
+    """A local name as an attribute: what tf.Module has of its own, such as "name", gets an underscore."""
     return f"{part}_" if hasattr(tf.Module, part) else part
 
 
@@ -78,4 +82,6 @@ def _put(tree: tf.Module, parts: list[str], variable: tf.Variable) -> None:
             inner = tf.Module()
             setattr(tree, scope, inner)
         tree = inner
+    while isinstance(getattr(tree, leaf, None), tf.Module | tf.Variable):
+        leaf += "_"
     setattr(tree, leaf, variable)

@@ -20,9 +20,14 @@ def find_prefix(save_path: Any) -> str:
     Raises ValueError where there is none; the text names what was found nearby.
     """
     path: str = compat.as_text(save_path)
-    if file_io.file_exists_v2(path + ".index"):
-        return path
     exists = checkpoint_management.checkpoint_exists_internal(path)
+    if file_io.file_exists_v2(path + ".index"):
+        if not exists:
+            raise ValueError(
+                f"The passed save_path is not a valid checkpoint: {path}\nTensorFlow takes [, * and ? in a "
+                f"path for a pattern, which does not match this one: rename the directory or the files"
+            )
+        return path
     if exists and ("://" in path or _is_v1(path)):  # another file system is TensorFlow's own business
         return path
     try:

@@ -56,7 +56,7 @@ def _restore_checked(
     ops, saveables, wishes = asked
     try:
         inventory = Inventory.of(prefix)
-    except explain.READ_ERRORS:  # the restore op raises the type that callers know
+    except tf.errors.OpError:  # the reader's types are vague: the restore op raises what callers know
         with explain.readable(prefix):
             _run_as_built(saver, sess, prefix)
         return None

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from migration.doctor.bundles import described, examine_checkpoint
-from migration.doctor.files import copy_again, foreign_finding, quoted, starts_as_v1
+from migration.doctor.files import copy_again, foreign_finding, lost_v1_shard, quoted, starts_as_v1
 from migration.doctor.findings import Diagnosis, Finding, listed
 from migration.doctor.leftovers import leftovers
 from migration.doctor.states import examine_state
-from migration.errors import MigrationError
+from migration.errors import CheckpointNotFoundError, MigrationError
 from migration.formats.tensor_bundle import parse_shard_name
 from migration.location import INDEX, META, SAVED_MODEL, STATE_FILE, has_table_magic, locate, prefixes_in
 from migration.state_files import ReadState
@@ -72,7 +72,16 @@ class _Examination:
             self.findings += leftovers(directory, os.path.basename(prefix))
 
     def _checkpoint(self, prefix: str) -> None:
-        location = locate(prefix)
+        try:
+            location = locate(prefix)
+        except CheckpointNotFoundError as error:
+            lost = lost_v1_shard(error)
+            if lost is None:
+                raise
+            self.findings.append(lost)
+            self.what = "a V1 checkpoint that is not whole"
+            self.checkpoints.append((prefix, self.what))
+            return
         checkpoint, findings = examine_checkpoint(location, data=self.data, progress=self.progress)
         self.findings += findings
         self.remarks += location.remarks

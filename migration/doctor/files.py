@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 from migration.doctor.findings import Finding
-from migration.errors import FormatError
+from migration.errors import CheckpointNotFoundError, FormatError
 from migration.location import foreign_kind
 
 LFS = "Git LFS pointer"
+_V1_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 def foreign_finding(path: str) -> Finding | None:
@@ -59,6 +61,14 @@ def starts_as_v1(path: str) -> bool:
         return False
     length = next((at for at, byte in enumerate(head[2:12], 2) if byte < 0x80), 0)
     return head[:2] == b"\0\0" and length > 0 and head[length + 1 : length + 2] == b"\x0a"
+
+
+def lost_v1_shard(error: CheckpointNotFoundError) -> Finding | None:
+    """A finding for the file of a sharded V1 checkpoint that the error says is absent; None for any other."""
+    path, _, cause = str(error).partition(": ")
+    if not _V1_SHARD.search(path) or os.path.exists(path):
+        return None
+    return Finding(kind="missing-shard", where=path, cause=cause, mend=copy_again(path))
 
 
 def copy_again(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 
 from migration.errors import CheckpointNotFoundError, InputError, MigrationError
 from migration.location import STATE_FILE, locate, natural, prefixes_in
+from migration.model_dir.damaged import damaged_in, unfinished_in
 from migration.planning.savecounter import number_of
 from migration.state_files import ReadState, read_state
 
 _V1_GLOB = re.compile(r"-\?{5}-of-\d{5}$")
+_NUMBER = re.compile(r"(-\d+)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +72,12 @@ class Directory:
 
 def _steps(only: str) -> set[int]:
     try:
-        return {int(part) for part in only.split(",") if part.strip()}
+        steps = {int(part) for part in only.split(",") if part.strip()}
     except ValueError:
-        raise InputError(f"only={only!r}: say 'latest', or steps such as 1000,2000") from None
+        steps = set()
+    if not steps:
+        raise InputError(f"only={only!r}: say 'latest', or steps such as 1000,2000")
+    return steps
 
 
 def checkpoints_of(path: str) -> Directory:
@@ -84,19 +90,45 @@ def checkpoints_of(path: str) -> Directory:
     listed = _listed(state, prefixes)
     times = {} if state is None else _timestamps(state)
     order = [*listed, *(prefix for prefix in prefixes if prefix not in set(listed))]
+    order += damaged_in(path, state, prefixes)
+    if not order:
+        raise CheckpointNotFoundError(f"{path}: a directory without a checkpoint{_hint(path)}")
+    notes += unfinished_in(path, prefixes, order)
     found = [
         Found(
             prefix=prefix,
-            name=_V1_GLOB.sub("", os.path.basename(prefix)),
+            name=name,
             step=number_of(_V1_GLOB.sub("", prefix)),
             listed=prefix in set(listed),
-            written=times.get(prefix) or os.path.getmtime(locate(prefix).files[0]),
+            written=times.get(prefix) or _written(prefix),
         )
-        for prefix in order
+        for prefix, name in _named(order, notes).items()
     ]
-    if not found:
-        raise CheckpointNotFoundError(f"{path}: a directory without a checkpoint{_hint(path)}")
     return Directory(path=path, found=tuple(sorted(found, key=_age)), state=state, notes=tuple(notes))
+
+
+def _named(prefixes: Sequence[str], notes: list[str]) -> dict[str, str]:
+    """The name that the result of each prefix gets; a V1 and a V2 checkpoint may have the same."""
+    names: dict[str, str] = {}
+    for prefix in prefixes:
+        stem = name = _V1_GLOB.sub("", os.path.basename(prefix))
+        number = 2
+        while name in names.values():
+            name = _NUMBER.sub(rf"_{number}\1", stem, count=1)
+            number += 1
+        if name != stem:
+            notes.append(f"{prefix} becomes {name}: another checkpoint has the name {stem}")
+        names[prefix] = name
+    return names
+
+
+def _written(prefix: str) -> float:
+    """When it was written, as far as its files tell."""
+    try:
+        return os.path.getmtime(locate(prefix).files[0])
+    except (MigrationError, OSError):
+        files = glob.glob(f"{glob.escape(prefix.partition('-?')[0])}*")
+        return max(map(os.path.getmtime, files), default=0.0)
 
 
 def _hint(path: str) -> str:

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from migration.checked import Writing, write_and_verify
-from migration.checkpoint import Checkpoint
+from migration.checkpoint import Checkpoint, Style
 from migration.convert.execute import check_decided
-from migration.errors import InputError, MigrationError
+from migration.errors import CheckpointNotFoundError, FormatError, InputError, MigrationError
 from migration.location import INDEX
 from migration.model_dir.found import Directory, Found, checkpoints_of
 from migration.model_dir.new_state import renew_state
@@ -70,6 +70,8 @@ def migrate_directory(
         raise InputError(
             "one step for all checkpoints of a directory would be wrong: migrate them one by one"
         )
+    if os.path.lexists(output_dir) and not os.path.isdir(output_dir):
+        raise InputError(f"{output_dir}: is no directory: the results go into one")
     directory = checkpoints_of(source_dir)
     chosen = directory.chosen(only)
     planning = _Planning(template, plan, as_rules, to, mapping, rules, options, allow_unused, allow_unfilled)
@@ -121,6 +123,13 @@ class _Planning:
         """The checkpoint of the template, where steps may take values from it."""
         template = self.template
         return template if template is None or isinstance(template, Checkpoint) else template.checkpoint
+
+    @property
+    def template_digest(self) -> str | None:
+        """The digest of the template that the plan is, or was, made for."""
+        if self.given is not None:
+            return None if self.given.template is None else self.given.template.digest
+        return None if self.values is None else self.values.digest
 
     def _given_for(self, source: Checkpoint) -> Plan | None:
         """The plan that was given, as that source has it."""
@@ -188,17 +197,17 @@ class _Work:
         """The plan for all, made of the latest that can be opened."""
         candidates = [self._directory.latest, *reversed(self._directory.found)]
         faults: list[MigrationError] = []
-        for found in candidates:
+        for found in dict.fromkeys(candidates):
             try:
                 source = Checkpoint.open(found.prefix)
-                break
-            except MigrationError as error:
+                source.check_shards()
+                plan = self._planning.make(source)
+            except (FormatError, CheckpointNotFoundError) as error:  # this one is damaged: its row will tell
                 faults.append(error)
-        else:
-            raise faults[0]
-        plan = self._planning.make(source)
-        self.notes += plan.notes
-        return plan
+                continue
+            self.notes += plan.notes
+            return plan
+        raise faults[0]
 
     def _target(self, found: Found) -> str:
         return os.path.join(self._output, found.name)
@@ -230,14 +239,38 @@ class _Work:
         from migration.planning.manifest import source_digest_of
 
         raw = made.manifest_bytes
+        if self._writing.keep_names and made.style is not Style.BOTH:
+            return False
         if raw is not None:
-            return source_digest_of(raw, made.prefix) == source.digest and _is_older(source, made)
+            return (
+                source_digest_of(raw, made.prefix) == source.digest
+                and _is_older(source, made)
+                and self._is_onto_the_template(raw, made)
+            )
         return verify(source, made, self._plan_for(source, target), data=False).is_complete
+
+    def _is_onto_the_template(self, manifest: bytes, made: Checkpoint) -> bool:
+        """Whether the result was made for the template that is given now (or one that was saved anew, with
+        the same keys), or without one as now."""
+        from migration.planning.manifest import template_digest_of
+
+        if self._planning.to != "object":
+            return True
+        known, wanted = template_digest_of(manifest, made.prefix), self._planning.template_digest
+        values = self._planning.values
+        if known == wanted or (known and values and values.specs.items() <= made.specs.items()):
+            return True
+        was = "for another template" if known and wanted else "for a template" if known else "without a template"
+        note = f"{self._output} holds results that were made {was}: give another directory, or overwrite them"
+        self.notes += [note] if note not in self.notes else []
+        return False
 
     def _plan_for(self, source: Checkpoint, target: str) -> Plan:
         """The plan for all, where it was made for the same tensors; else one of its own."""
         plan = self.plan
-        if dict(plan.source.specs) != dict(source.specs):
+        if any(step.origin == "manifest" for step in plan.steps):
+            plan = self._planning.make(source)  # values that each one's own manifest has kept
+        elif dict(plan.source.specs) != dict(source.specs):
             plan = self._planning.make(source)
             self.notes.append(
                 f"{source.prefix} holds other tensors than the latest: it got a plan of its own"

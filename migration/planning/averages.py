@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from migration.planning.optimizers.state import Layout, SourceState, TargetOptimizer
 from migration.planning.options import Options
-from migration.planning.plan import Left, Source, Step
+from migration.planning.plan import Left, Plan, Source, Step
 from migration.planning.targets import Template
 from migration.tensors import TensorSpec
 
@@ -47,10 +47,7 @@ def lay_out_averages(
     used = {source.key for step in (*weight_steps, *steps) for source in step.sources if not source.template}
     if options.averages == "promote":
         drops = _promotion(state, used)
-        told = _count(
-            len(drops), "tensors dropped: moving averages take the place of weights (--averages=promote)"
-        )
-        return Layout(steps=steps, drops=drops, notes=told)
+        return Layout(steps=steps, drops=drops, notes=_promoting(drops))
     left = [key for key in sorted(state.averages) if key not in used]
     if options.averages == "drop":
         drops = tuple(_left(key, state.specs, "--averages=drop") for key in left)
@@ -59,6 +56,18 @@ def lay_out_averages(
         )
     why = "a moving average, and the template has no place for it: --averages=drop or promote"
     return Layout(steps=steps, unused=tuple(_left(key, state.specs, why) for key in left))
+
+
+def promoted(plan: Plan, state: SourceState) -> Plan:
+    """A plan that mirrors the names, with each weight's average in the weight's place."""
+    steps = promote(plan.steps, state)
+    drops = _promotion(state, {source.key for step in steps for source in step.sources})
+    return replace(plan, steps=steps, drops=(*plan.drops, *drops), notes=(*plan.notes, *_promoting(drops)))
+
+
+def _promoting(drops: Sequence[Left]) -> tuple[str, ...]:
+    told = "tensors dropped: moving averages take the place of weights (--averages=promote)"
+    return _count(len(drops), told)
 
 
 def _promotion(state: SourceState, used: AbstractSet[str]) -> tuple[Left, ...]:

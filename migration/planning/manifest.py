@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from migration.errors import FormatError, MigrationError
 from migration.planning.fields import slice_text, slices, spec
 from migration.planning.plan import Plan, Source, SourceSignature, Step
 from migration.planning.plan_file import from_toml, to_toml
+from migration.planning.recovery import uses_of, way_back
 from migration.planning.transforms import Constant
 from migration.version import tool_version
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 SMALL = 64  # bytes; up to this size a tensor is remembered where the result does not hold it as it is
+_TEMPLATE = re.compile(r'^\[template\]\n(?:(?!\[).*\n)*?digest = "(?P<digest>[^"]*)"', re.MULTILINE)
 MOST_PLAN_BYTES = 1 << 30  # no plan is larger; a bound for what a damaged manifest may unpack to
 
 Value = Any
@@ -109,6 +112,7 @@ class Manifest:
                 transforms=(Constant(value),),
                 origin="manifest",
                 reason="the value that the source had",
+                partitions=self.plan.source.partitions.get(name),
             )
             for name, value in self.kept.items()
             if name in specs
@@ -153,11 +157,17 @@ def _joined(table: Mapping[str, Any], rest: Plan) -> Plan:
 
 
 def _kept(plan: Plan, read: Read) -> dict[str, Value]:
+    """The values of small tensors that the result does not give back to the byte."""
     plain = {step.sources[0].key for step in plan.steps if step.is_plain}
-    return {
-        name: _frozen(read(name).tolist())
+    small = [
+        name
         for name, spec in plan.source.specs.items()
         if name not in plain and spec.nbytes is not None and spec.nbytes <= SMALL
+    ]
+    uses = uses_of(plan.source.specs, [step for step in plan.steps if not step.is_plain]) if small else {}
+    made = {name: way_back(uses.get(name, [])) for name in small}
+    return {
+        name: _frozen(read(name).tolist()) for name, back in made.items() if back is None or not back.exact
     }
 
 
@@ -201,4 +211,15 @@ def source_digest_of(raw: bytes, where: str) -> str:
     try:
         return str(json.loads(raw)["source"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FormatError(f"{where}: its manifest cannot be read ({type(error).__name__})") from None
+
+
+def template_digest_of(raw: bytes, where: str) -> str | None:
+    """The digest of the template that a manifest's plan was made for, None where it was made for none; of
+    the plan only the head is read. Raises FormatError where it is damaged."""
+    try:
+        head = _unpacked(json.loads(raw)["plan"]).partition("\n[[")[0]
+        found = _TEMPLATE.search(head)
+        return found and found["digest"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
         raise FormatError(f"{where}: its manifest cannot be read ({type(error).__name__})") from None

@@ -46,6 +46,8 @@ def make_plan(
     options = options or Options()
     # Each way is loaded when it is taken: a rename of 2 GB takes less time than all of them.
     if to == "rename":
+        if template is not None:
+            raise InputError("a rename takes its names from rules or a mapping, not from a template")
         from migration.planning.renaming import to_renamed
 
         plan = to_renamed(source, mapping, rules)

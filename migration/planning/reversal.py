@@ -31,12 +31,14 @@ def reverse_steps(source: SourceSignature, steps: Sequence[Step], left: Iterable
     uses = uses_of(source.specs, steps)
     confidences = {step.target: step.confidence for step in steps}
     partitions = _stored_partitions(source, steps)
+    left = tuple(left)
     why = {item.key: item.reason or "no step took it along" for item in left}
+    twins = {item.key: item.equal_to for item in left if item.equal_to}
     back: list[Step] = []
     unfilled: list[Left] = []
     rounded: list[str] = []
     for key, spec in source.specs.items():
-        made = way_back(uses.get(key, []))
+        made = way_back(uses.get(key) or uses.get(twins.get(key, key), []))
         if made is None:
             unfilled.append(Left(key=key, spec=spec, reason=_reason(key, uses, why)))
             continue

@@ -55,11 +55,28 @@ def without_template(
     dropped = _dropped(state, options)
     roles = _roles(state, dropped, options)
     special = special_keys(roles) | dropped.keys()
-    special |= source.incomplete.keys()
+    special |= source.incomplete.keys() | state.averages.keys()
     named = {step.target: step for step in renamed if not _is_special(step, special)}
     left_out = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
     plan = mirror(signature_of(source), roles, named, (*drops, *left_out))
-    return replace(plan, notes=(*notes, *plan.notes), unused=incomplete(source, drops))
+    if options.averages == "promote" and state.averages:
+        from migration.planning.averages import promoted
+
+        plan = promoted(plan, state)
+    told = (*notes, *plan.notes, *_untold(state, options))
+    return replace(plan, notes=told, unused=incomplete(source, drops))
+
+
+def _untold(state: SourceState, options: Options) -> tuple[str, ...]:
+    """What a mirror cannot do: flags that need a template, and powers that nothing gives to an optimizer."""
+    flags = {"learning_rate": options.learning_rate, "step": options.step, "forget_bias": options.forget_bias}
+    vain = [f"--{name}" for name, value in flags.items() if value is not None]
+    notes = [f"{', '.join(vain)}: nothing to do without a template"] if vain else []
+    doubted = {key for each in state.optimizers for keys in each.doubts.values() for key in keys}
+    if doubted and options.optimizer != "drop":
+        keys = ", ".join(sorted(doubted))
+        notes.append(f"{keys}: under their own names, as nothing tells which optimizer each belongs to")
+    return tuple(notes)
 
 
 def incomplete(source: Checkpoint, drops: Sequence[Left]) -> tuple[Left, ...]:
@@ -123,5 +140,9 @@ def _roles(state: SourceState, dropped: Mapping[str, str], options: Options) -> 
             for each in optimizers
             for name, key in each.scalars
         ),
-        averages={key: name or key for key, name in state.averages.items() if key not in dropped},
+        averages={
+            key: name or key
+            for key, name in state.averages.items()
+            if key not in dropped and options.averages != "promote"
+        },
     )

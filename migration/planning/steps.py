@@ -69,7 +69,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A tensor of one side without a partner on the other: `key`, what it is, and why, or what comes near."""
+    """A tensor of one side without a partner on the other: `key`, what it is, and why, or what comes near.
+
+    `equal_to` is another tensor of its side that has the same bytes: the way back makes a copy of that.
+    """
 
     key: str
     spec: TensorSpec
@@ -77,6 +80,7 @@ class Left:
     nearest: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     full_name: str = ""
+    equal_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,3 +164,27 @@ def test_slices_without_a_whole_are_told_and_stay_readable_by_a_saver(tmp_path: 
     assert [left.key for left in make_plan(source).unused] == ["p"]
     execute(make_plan(source, to="rename", mapping={"p": "q"}), source, tmp_path / "renamed")
     assert Checkpoint.open(tmp_path / "renamed").partitions["q"] == source.partitions["p"]
+
+
+def test_averages_take_the_place_of_weights(tmp_path: pathlib.Path) -> None:
+    names = {**ADAM, "net/w/ExponentialMovingAverage": ONE * 9, "loss/ExponentialMovingAverage": SCALAR}
+    plan = planned(tmp_path, names, options=Options(averages="promote"))
+    found = places(plan)
+    assert found["net/w/ExponentialMovingAverage"] == "net/w"
+    assert found["net/w/Adam"] == "net/w/.OPTIMIZER_SLOT/optimizer/m"
+    assert {left.key for left in plan.drops} == {"net/w", "loss/ExponentialMovingAverage"}
+    execute(plan, Checkpoint.open(tmp_path / "s"), tmp_path / "t")
+    migrated = Checkpoint.open(tmp_path / "t")
+    np.testing.assert_array_equal(migrated.read("net/w/.ATTRIBUTES/VARIABLE_VALUE"), ONE * 9)
+
+
+def test_flags_without_effect_are_told(tmp_path: pathlib.Path) -> None:
+    plan = planned(tmp_path, ADAM, options=Options(learning_rate=0.1, step=3))
+    assert any("--learning_rate, --step: nothing to do" in note for note in plan.notes)
+
+
+def test_powers_of_nobody_keep_their_names(tmp_path: pathlib.Path) -> None:
+    names = {**ADAM, "beta1_power_1": SCALAR / 2, "beta2_power_1": SCALAR / 2}
+    plan = planned(tmp_path, names)
+    assert places(plan)["beta1_power_1"] == "beta1_power_1"
+    assert any("beta1_power_1" in note and "nothing tells" in note for note in plan.notes)

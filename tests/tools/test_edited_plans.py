@@ -257,3 +257,48 @@ def test_a_reversed_plan_leaves_out_what_it_cannot_give(bench: Bench) -> None:
     assert {key: found.read(key).tobytes() for key in found.keys} == {
         key: ARRAYS[key].tobytes() for key in ("net/b", "net/w")
     }
+
+
+def test_a_name_that_was_kept_is_not_missed(bench: Bench) -> None:
+    text = bench.with_step(f'target = "{SCALE}"\ntransforms = [{{constant = 0}}]')
+    assert bench.apply(text, "--keep_names").status == 0
+    ran = bench.tool("ckpt-diff", bench.source, f"{bench.directory}/new/ckpt-1", f"--plan={bench.plan}")
+    assert ran.status == 0
+
+
+def test_a_rename_has_no_template(bench: Bench) -> None:
+    flags = (f"--template={bench.template}", "--to=rename", f"--output={bench.directory}/new/x")
+    ran = bench.tool("ckpt-migrate", f"--checkpoint={bench.source}", *flags)
+    assert (ran.status, bench.written) == (1, [])
+    assert "not from a template" in ran.err
+
+
+def test_copies_that_were_folded_come_back(bench: Bench) -> None:
+    copies: dict[str, Array] = {}
+    for device in range(3):
+        for name in ("w", "b"):
+            copies[f"tower_{device}/{name}"] = ARRAYS[f"net/{name}"]
+    source = write_bundle(bench.directory / "old" / "towers-1", copies, parts={"tower_1/w": 2})
+    rules = bench.directory / "rules.toml"
+    rules.write_text('fold = true\n\n[[rule]]\nmatch = "w"\nto = "v"\ntransforms = [{transpose = [1, 0]}]\n')
+    there, back = f"{bench.directory}/new/m-1", f"{bench.directory}/new/back-1"
+    flags = (f"--rules={rules}", f"--output={there}")
+    for style in ("rename", "object"):
+        to = (f"--to={style}", "--overwrite")
+        assert bench.tool("ckpt-migrate", f"--checkpoint={source}", *flags, *to).status == 0
+        again = (f"--checkpoint={there}", "--to=name", f"--output={back}", "--overwrite")
+        assert bench.tool("ckpt-migrate", *again).status == 0
+        assert bench.tool("ckpt-diff", source, back).status == 0
+        assert dict(Checkpoint.open(back).partitions) == dict(Checkpoint.open(source).partitions)
+
+
+def test_a_small_tensor_comes_back_to_the_bit(bench: Bench) -> None:
+    odd = np.array([[0x7FC00001, 0xFFC12345], [0x80000000, 0x00000001]], np.uint32).view(np.float32)
+    source = write_bundle(bench.directory / "old" / "odd-1", {"w": odd})
+    rules = bench.directory / "rules.toml"
+    rules.write_text('[[rule]]\nmatch = "w"\nto = "v"\ntransforms = [{transpose = [1, 0]}]\n')
+    there, back = f"{bench.directory}/new/m-1", f"{bench.directory}/new/back-1"
+    flags = (f"--checkpoint={source}", f"--rules={rules}", f"--output={there}")
+    assert bench.tool("ckpt-migrate", *flags).status == 0
+    assert bench.tool("ckpt-migrate", f"--checkpoint={there}", "--to=name", f"--output={back}").status == 0
+    assert Checkpoint.open(back).read("w").tobytes() == odd.tobytes()

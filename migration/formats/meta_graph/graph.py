@@ -47,10 +47,11 @@ class Feed:
 
 @dataclass(frozen=True)
 class Graph:
-    """The nodes of a MetaGraphDef, parsed where they are asked for."""
+    """The nodes of a MetaGraphDef, parsed where they are asked for. `where` stands in error texts."""
 
     raw: bytes
     saved_model: bool = False
+    where: str = "the graph file"
 
     @cached_property
     def message(self) -> meta_graph_pb2.MetaGraph:
@@ -65,10 +66,10 @@ class Graph:
             graphs = meta_graph_pb2.SavedModel.FromString(self.raw).meta_graphs
         except DecodeError:
             raise FormatError(
-                "the graph file is truncated or no MetaGraphDef: copy it again, or remove it"
+                f"{self.where}: truncated, or no MetaGraphDef: copy it again, or remove it"
             ) from None
         if not graphs:
-            raise FormatError("the SavedModel holds no graph: copy saved_model.pb again")
+            raise FormatError(f"{self.where}: the SavedModel holds no graph: copy saved_model.pb again")
         return next((graph for graph in graphs if "train" in graph.meta_info_def.tags), graphs[0])
 
     @property

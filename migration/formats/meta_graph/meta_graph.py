@@ -20,15 +20,15 @@ class MetaGraph(Graph):
     """The graph beside a checkpoint. Each question is answered once, when it is first asked."""
 
     @classmethod
-    def from_bytes(cls, raw: bytes) -> MetaGraph:
+    def from_bytes(cls, raw: bytes, where: str = "the graph file") -> MetaGraph:
         """The graph in the bytes of a `.meta` file. They are read on the first question, which raises
         FormatError where they are no MetaGraphDef."""
-        return cls(raw)
+        return cls(raw, where=where)
 
     @classmethod
-    def from_saved_model(cls, raw: bytes) -> MetaGraph:
+    def from_saved_model(cls, raw: bytes, where: str = "the graph file") -> MetaGraph:
         """The first graph of a `saved_model.pb` (the one tagged `train`, where there is one)."""
-        return cls(raw, saved_model=True)
+        return cls(raw, saved_model=True, where=where)
 
     @cached_property
     def saved(self) -> Mapping[str, tuple[SavedVariable, ...]]:

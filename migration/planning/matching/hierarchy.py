@@ -1,7 +1,8 @@
 """Scopes that go together: where tensors of one scope belong to one subtree, its other tensors follow.
 
 How well two scopes go together is twice the weight of the pairs between them over the weight of all
-pairs of either (Dice's coefficient): 1 where every tensor of one belongs to the other.
+pairs of either (Dice's coefficient): 1 where every tensor of one belongs to the other. It counts less
+where pairs are few, and where one scope is larger: then it may be more than the other's counterpart.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class Hierarchy:
         their_weight = np.asarray(theirs.T @ together.sum(axis=0).T).ravel()
         dice = 2 * between.data / np.maximum(our_weight[between.row] + their_weight[between.col], 1e-9)
         dice *= between.data / (between.data + FEW)
+        our_size, their_size = (np.asarray(side.sum(axis=0)).ravel() for side in (ours, theirs))
+        one, other = our_size[between.row], their_size[between.col]
+        dice *= np.minimum(one, other) / np.maximum(one, other)
         kept = dice > FAINT
         affinity = csr_matrix((dice[kept] ** 2, (between.row[kept], between.col[kept])), shape=between.shape)
         depth = np.maximum(np.asarray(ours.sum(axis=1)).ravel(), 1.0)

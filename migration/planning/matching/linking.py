@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 WEAKEST = 0.05  # links below are noise
 RIVAL = 0.5  # of two links of one slot, the weaker counts down to this part of the stronger
 UNLIKE = 0.5  # the standing of a link between a number that was counted and one that was chosen
+SEVERAL = 3  # numbers; two rows of two numbers agree by chance too often
 WIDEST = 1 << 20  # a span of numbers that is still tallied in an array
 
 
 def learn(source: Numbering, target: Numbering, together: Matrix, first: bool) -> list[Link]:
     """The links that `together` shows: the weight with which each number column meets each other one.
 
-    `first` adds what equal rows of numbers are worth by themselves, more the longer they are. Of two numbers in one name only the
-    better one is linked to a number of the other side.
+    `first` adds what equal rows of numbers are worth by themselves, more the longer they are. Of two
+    numbers in one name only the better one is linked to a number of the other side.
     """
     met = together.tocoo()
     if not met.nnz:
@@ -114,7 +115,10 @@ def same_row(first: frozenset[int], second: frozenset[int], offset: int) -> bool
 
 
 def _only(ours: Array, theirs: Array, offset: int) -> bool:
-    """Whether no other offset brings as many numbers of the first row onto numbers of the second."""
+    """Whether the offset brings enough numbers of the first row onto numbers of the second, all of both
+    rows or several at least, and no other brings as many."""
     moved = (theirs[None, :] - ours[:, None]).ravel()
     offsets, covered = _tally(moved, np.ones(len(moved)))
-    return bool((covered >= covered[offsets == offset]).sum() == 1)
+    best = int(covered[offsets == offset].max(initial=0))
+    enough = best >= SEVERAL or best == len(ours) == len(theirs)
+    return enough and bool((covered >= best).sum() == 1)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Link:
     """Slot `source` holds v where slot `target` holds v + offset.
 
-    `sole` says that no other offset would bring as many numbers of the pairs that can be onto numbers.
+    `sole` says that enough numbers of the pairs that can be agree so, and as many by no other offset.
     """
 
     source: int

@@ -19,6 +19,7 @@ class Fit(enum.Enum):
 
     EXACT = 1.0
     SQUEEZED = 0.7  # only dimensions of one come or go
+    FLATTENED = -0.4  # a matrix of one row or column, or the like, as a vector: seldom what is meant
     REGROUPED = 0.4  # neighbouring dimensions join or part: [768, 768] and [768, 12, 64]
     TRANSPOSED = -0.5
     NONE = -100.0
@@ -94,6 +95,8 @@ def fit(source: TensorSpec, target: TensorSpec) -> Fitting:
         return Fitting(Fit.EXACT, cast, exact)
     wide, needed = _wide(one), _wide(other)
     reshape = (Reshape(other), *cast)
+    if wide == needed and min(len(one), len(other)) < 2:
+        return Fitting(Fit.FLATTENED, reshape, alone=False)
     if wide == needed:
         return Fitting(Fit.SQUEEZED, reshape, exact)
     if _regroups(wide, needed):

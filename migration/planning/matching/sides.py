@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.planning.matching.paths import walked
 from migration.planning.matching.roles import ROLE_WORDS, UNKNOWN, role_of
+from migration.planning.matching.spelling import GENERIC
 from migration.planning.matching.tokens import Number, Reading, read_names
 from migration.tensors import DType, TensorSpec
 
@@ -60,12 +61,13 @@ class Side:
 
     @cached_property
     def words(self) -> tuple[frozenset[str], ...]:
-        """Each tensor's words in all its names, without the word that names its role."""
+        """Each tensor's words in all its names, without the one that names its role and generic ones."""
         return tuple(
             frozenset(
                 word
                 for reading in readings
                 for word in (*reading.words, *(word for word in reading.leaf if word not in ROLE_WORDS))
+                if word not in GENERIC
             )
             for readings in self.readings
         )

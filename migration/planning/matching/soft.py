@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Matrix = csr_matrix[Any]
     Array = np.ndarray[Any, Any]
 
-ROUNDS, MOST_ROUNDS = 6, 14
+ROUNDS, MOST_ROUNDS = 6, 10
 FIRST_ROUNDS = 4  # in which equal rows of numbers count before the pairs bear them out
 SETTLED = 0.01  # a change of strength in one round that no longer counts
 NUMBERS = 2.0  # what agreeing numbers are worth

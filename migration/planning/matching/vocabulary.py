@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHORTEST = 3  # letters that a shortened word keeps at least
-STEM, STEM_PART = 4, 0.7  # letters, and their part of the longer word, that words with other endings share
+SHORTEST = 3  # letters of a word in a compound
+STEM, STEM_PART = 4, 0.7  # letters that variants share, and their part of the longer where endings differ
 
 
 def _akin(word: str, other: str) -> bool:
     """Whether one shortens the other (`quant`, `quantity`) or only endings differ (`pooler`, `pooled`)."""
     shorter = min(len(word), len(other))
-    if shorter < SHORTEST:
+    if shorter < STEM:
         return False
     common = next((at for at in range(shorter) if word[at] != other[at]), shorter)
     return common == shorter or (common >= STEM and common >= STEM_PART * max(len(word), len(other)))

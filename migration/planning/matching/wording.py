@@ -17,6 +17,7 @@ MOST_WORDS = 4
 _SHAPES = {
     Fit.EXACT: "same shape",
     Fit.SQUEEZED: "same shape but for dimensions of one",
+    Fit.FLATTENED: "same elements, as a vector on one side only",
     Fit.REGROUPED: "same elements with dimensions joined or parted",
     Fit.TRANSPOSED: "same shape once transposed",
 }

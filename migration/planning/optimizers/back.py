@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.hyperparameters import shown
@@ -15,7 +16,7 @@ from migration.planning.optimizers.slots import Told
 from migration.planning.optimizers.state import Layout, SourceOptimizer, TargetOptimizer
 from migration.planning.optimizers.template import recognise_template
 from migration.planning.options import Options
-from migration.planning.plan import Left, Source, Step
+from migration.planning.plan import Confidence, Left, Source, Step
 from migration.planning.targets import Template
 from migration.planning.transforms import Cast, Constant, Power, Product, Scale, Transform
 from migration.tensors import DType, TensorSpec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Read = Callable[[str], "np.ndarray[Any, Any]"]
 GLOBAL_STEP = "global_step"
 AVERAGE = "ExponentialMovingAverage"
+DEFAULT = "the default, nothing tells it"
 _DEFAULT_BETAS = {"beta1": 0.8999999761581421, "beta2": 0.9990000128746033}  # 0.9 and 0.999 as float32
 
 
@@ -174,7 +176,8 @@ def _powers_by_name(
         elif "iterations" in target.scalars:
             beta, origin = beta_of(role.removesuffix("_power"), target, read, None)
             told.note(f"{name} = {shown(beta)}^(iterations + 1); {shown(beta)} is {origin}")
-            yield power_step(name, TensorSpec(DType.FLOAT32, ()), beta, target.scalars["iterations"])
+            spec, count = TensorSpec(DType.FLOAT32, ()), target.scalars["iterations"]
+            yield power_step(name, spec, beta, count, sureness(origin))
 
 
 def beta_of(
@@ -186,10 +189,17 @@ def beta_of(
         return number.value, number.origin
     if role in target.scalars:
         return float(read(target.scalars[role]).reshape(-1)[0]), f"from {target.scalars[role]}"
-    return _DEFAULT_BETAS[role], "the default, nothing tells it"
+    return _DEFAULT_BETAS[role], DEFAULT
 
 
-def power_step(name: str, spec: TensorSpec, beta: float, iterations: str) -> Step:
+def sureness(origin: str) -> Confidence:
+    """How sure a power is whose beta is of this origin."""
+    return Confidence.LIKELY if origin == DEFAULT else Confidence.CERTAIN
+
+
+def power_step(
+    name: str, spec: TensorSpec, beta: float, iterations: str, confidence: Confidence = Confidence.CERTAIN
+) -> Step:
     return Step(
         target=name,
         spec=spec,
@@ -197,6 +207,7 @@ def power_step(name: str, spec: TensorSpec, beta: float, iterations: str) -> Ste
         transforms=(Power(beta, 1, spec.dtype),),
         origin="optimizer",
         reason=f"{shown(beta)}^(iterations + 1)",
+        confidence=confidence,
         full_name=name,
     )
 
@@ -216,6 +227,25 @@ def _step_by_name(targets: Iterable[TargetOptimizer], objects: Template, taken: 
     if key is None or GLOBAL_STEP in taken:
         return
     yield count_step(GLOBAL_STEP, TensorSpec(DType.INT64, ()), key, objects)
+
+
+def said_power(step: Step, beta: float, count: int) -> Step:
+    """The step of a power, with the count that --step says."""
+    value = Constant(float(beta ** (count + 1)))
+    reason = f"{shown(beta)}^({count} + 1), as --step says"
+    return replace(step, sources=(), transforms=(value,), origin="constant", reason=reason)
+
+
+def said_step(name: str, spec: TensorSpec, count: int) -> Step:
+    """The step as --step says it."""
+    return Step(
+        target=name,
+        spec=spec,
+        transforms=(Constant(count),),
+        origin="constant",
+        reason="--step",
+        full_name=name,
+    )
 
 
 def count_step(name: str, spec: TensorSpec, key: str, objects: Template) -> Step:

@@ -18,7 +18,7 @@ tf_keras legacy, `update_step` in tf_keras and Keras 3; each was run against the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.hyperparameters import shown
@@ -28,7 +28,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 Read = Callable[[str], "np.ndarray[Any, Any]"]
-_TF1_DEFAULTS = {"Adam": 1e-8, "RMSProp": 1e-10, "Adadelta": 1e-8}
+_TF1_DEFAULTS: Mapping[str, Mapping[str, str]] = {  # of the settings that a graph would tell
+    "Adam": {"beta1": "0.9", "beta2": "0.999", "epsilon": "1e-8"},
+    "Momentum": {"momentum": "", "nesterov": "False"},
+    "RMSProp": {"rho": "0.9", "momentum": "0", "epsilon": "1e-10"},
+    "Adadelta": {"rho": "0.95", "epsilon": "1e-8"},
+    "Ftrl": {"l1": "0", "l2": "0", "learning_rate_power": "-0.5"},
+}
+_REGULARISATION = {  # as the constructors of TF1 and Keras call them
+    "l1": "l1_regularization_strength",
+    "l2": "l2_regularization_strength",
+    "l2_shrinkage": "l2_shrinkage_regularization_strength",
+    "learning_rate_power": "learning_rate_power",
+}
+_ARGUMENTS = {
+    **{name: name for name in ("beta1", "beta2", "epsilon", "momentum", "nesterov")},
+    **_REGULARISATION,
+    "rho": "decay rate (rho)",
+}
 _KERAS_NAMES = {
     "Adam": "Adam",
     "Momentum": "SGD",
@@ -50,9 +67,11 @@ def differences(source: SourceOptimizer, target: TargetOptimizer, read: Read) ->
     """
     numbers = _values(source, read)
     settings = list(_settings(source, numbers, target))
-    if settings:
-        name = source.kind if target.flavour == "v1" else _KERAS_NAMES.get(source.kind, source.kind)
-        yield f"{_where(target)} continues exactly if it is made as {name}({', '.join(settings)})"
+    unknown = list(_unknown(source, numbers, target))
+    name = source.kind if target.flavour == "v1" else _KERAS_NAMES.get(source.kind, source.kind)
+    if settings or unknown:
+        made = f"{name}({', '.join(settings)})"
+        yield f"{_where(target)} continues exactly if it is made as {made}{_own(unknown)}"
     if numbers.get("decay") and "decay" not in target.scalars:
         yield (
             f"{_where(target)}: the source divides its learning rate by 1 + {shown(numbers['decay'])} * step "
@@ -120,22 +139,29 @@ def _settings(source: SourceOptimizer, number: dict[str, float], target: TargetO
     if source.kind == "RMSProp" and "mg" in source.slot_names:
         yield "centered=True"
     yield from _regularisation(source, number)
-    default = _TF1_DEFAULTS.get(source.kind) if "iterations" not in source.scalars else None
-    epsilon = number.get("epsilon", default)
-    if epsilon is not None:
-        yield f"epsilon={shown(epsilon)}"
+    if "epsilon" in number:
+        yield f"epsilon={shown(number['epsilon'])}"
+
+
+def _unknown(source: SourceOptimizer, number: dict[str, float], target: TargetOptimizer) -> Iterator[str]:
+    """Settings of the source's that nothing tells and no variable of the target holds, with the defaults."""
+    by_names, keras = source.nesterov is None, "iterations" in source.scalars
+    defaults = _TF1_DEFAULTS.get(source.kind, {}) if by_names else {}
+    computed = {name: "" for name in source.numbers if name in _ARGUMENTS and name not in number}
+    for name, default in {**computed, **defaults}.items():
+        if name not in number and name not in target.scalars:
+            yield _ARGUMENTS[name] + (f" (TF1's default: {default})" if default and not keras else "")
+
+
+def _own(unknown: Sequence[str]) -> str:
+    """The end of the sentence, which names the settings that nobody knows."""
+    return f" with the source's own {', '.join(unknown)}, which nothing here tells" if unknown else ""
 
 
 def _regularisation(source: SourceOptimizer, number: dict[str, float]) -> Iterator[str]:
     if source.kind != "Ftrl":
         return
-    names = {
-        "l1": "l1_regularization_strength",
-        "l2": "l2_regularization_strength",
-        "l2_shrinkage": "l2_shrinkage_regularization_strength",
-        "learning_rate_power": "learning_rate_power",
-    }
-    for name, argument in names.items():
+    for name, argument in _REGULARISATION.items():
         if name in number and number[name] != (-0.5 if name == "learning_rate_power" else 0):
             yield f"{argument}={shown(number[name])}"
 

@@ -67,6 +67,19 @@ KINDS: Mapping[str, Kind] = {
             tf1_name="Ftrl",
             numbers=("learning_rate", "l1", "l2", "learning_rate_power", "l2_shrinkage"),
         ),
+        Kind(
+            name="ProximalAdagrad",
+            slots=("accumulator",),
+            tf1_name="ProximalAdagrad",
+            numbers=("learning_rate", "l1", "l2"),
+        ),
+        Kind(
+            name="AdagradDA",
+            slots=("gradient_accumulator", "gradient_squared_accumulator"),
+            tf1_name="AdagradDA",
+            numbers=("learning_rate", "l1", "l2"),
+            counts_steps=True,
+        ),
         Kind(name="GradientDescent", slots=(), tf1_name="GradientDescent"),
     )
 }
@@ -84,6 +97,9 @@ class OpKind:
 _ADAM_OP = {"m": "m", "v": "v", "vhat": "vhat"}
 _RMS_OP = {"ms": "rms", "mom": "momentum", "mg": "mg"}
 _ACCUMULATOR_OP = {"accum": "accumulator"}
+_AVERAGING_OP = {
+    slot: slot for slot in ("gradient_accumulator", "gradient_squared_accumulator")
+}  # of dual averaging
 _FTRL_OP = {"accum": "accum", "linear": "linear"}
 
 OP_KINDS: Mapping[str, OpKind] = {
@@ -100,6 +116,8 @@ OP_KINDS: Mapping[str, OpKind] = {
     "Adadelta": OpKind("Adadelta", {"accum": "accum", "accum_update": "accum_update"}),
     "Ftrl": OpKind("Ftrl", _FTRL_OP),
     "FtrlV2": OpKind("Ftrl", _FTRL_OP),
+    "ProximalAdagrad": OpKind("ProximalAdagrad", _ACCUMULATOR_OP),
+    "AdagradDA": OpKind("AdagradDA", _AVERAGING_OP),
     "GradientDescent": OpKind("GradientDescent"),
 }
 OP_NUMBERS: Mapping[str, str] = {"lr": "learning_rate", "lr_power": "learning_rate_power"}

@@ -98,6 +98,8 @@ def _placeless(optimizer: SourceOptimizer, slot: str, target: TargetOptimizer) -
         return f"{where} has no momentum: make it with the source's momentum", False
     if optimizer.kind == "RMSProp" and slot == "mg":
         return f"{where} is not centered: make it with centered=True", False
+    if slot in target.slot_names:
+        return f"{where} has a place for it that nothing fills: see what is unfilled", False
     if optimizer.kind == "Momentum":
         return f"{where} has no momentum: make it with the source's momentum", False
     return f"{where} keeps no slot {slot!r} of this variable", False

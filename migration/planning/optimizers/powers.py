@@ -38,8 +38,9 @@ def solved(keys: Mapping[str, str], values: Mapping[str, float], step: int | Non
         if normal and all(role in told for role in normal):
             return PowerPair(keys=keys, count=count, betas=told, sure=count == step or len(normal) > 1)
     first = _root(values.get("beta1_power", 0.0), step, 2) if step is not None else None
-    if first is not None and first >= 0.5:
-        return PowerPair(keys=keys, count=step, betas={"beta1_power": first}, sure=False)
+    if step is not None and first is not None and first >= 0.5:
+        roots = {role: values[role] ** (1 / (step + 1)) for role in normal}  # one of them no short decimal
+        return PowerPair(keys=keys, count=step, betas=roots | {"beta1_power": first}, sure=False)
     return PowerPair(keys=keys, sure=not normal)
 
 

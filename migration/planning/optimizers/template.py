@@ -9,7 +9,7 @@ with `_trainable_variables` beside it. Which kind it is, the slots' names and li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from migration.formats.object_graph import Node
 from migration.planning.optimizers.keras_template import keras_optimizer
@@ -47,11 +47,12 @@ _LEGACY_KINDS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"accumulator", "linear"}), "Ftrl"),
 )
 _LEGACY_NAMES = {"adamax": "Adamax", "nadam": "Nadam", "adam": "Adam"}
+_OF_V1 = ("Adam", "Momentum", "RMSProp", "Adagrad", "Adadelta", "Ftrl", "ProximalAdagrad", "AdagradDA")
 _V1_KINDS: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(kind.slots) - without, name)
     for name, kind in KINDS.items()
     for without in (frozenset[str](), *(frozenset({one}) for one in kind.optional), kind.optional)
-    if kind.slots and name in ("Adam", "Momentum", "RMSProp", "Adagrad", "Adadelta", "Ftrl")
+    if kind.slots and name in _OF_V1
 )
 _OPTIMIZER_NAME = re.compile(r"(^|_)opt(im|imizer)?(_?\d+)?$", re.IGNORECASE)
 _INNER = frozenset({"inner_optimizer", "base_optimizer"})  # of loss-scale wrappers, Keras 3's and tf_keras's
@@ -125,7 +126,7 @@ def _v1(
 ) -> TargetOptimizer:
     slots = _slots(template, node)
     names = frozenset(slot for _, slot in slots)
-    kind = next((kind for found, kind in _V1_KINDS if found == names), None)
+    kind = _v1_kind(template, names, slots.values())
     own = dict(_keys(template, children))
     return TargetOptimizer(
         node=number,
@@ -138,6 +139,15 @@ def _v1(
         variables=tuple(dict.fromkeys(variable for variable, _ in slots)),
         built=bool(slots),
     )
+
+
+def _v1_kind(template: Template, names: frozenset[str], keys: Iterable[str]) -> str | None:
+    """The kind that has these slots; of several (Adagrad, ProximalAdagrad) the one whose name they bear."""
+    kinds = list(dict.fromkeys(kind for found, kind in _V1_KINDS if found == names))
+    if len(kinds) < 2:
+        return kinds[0] if kinds else None
+    borne = {re.sub(r"_\d+$", "", template.by_key[key].full_name.rpartition("/")[2]) for key in keys}
+    return next((kind for kind in kinds if KINDS[kind].tf1_name in borne), kinds[0])
 
 
 def _legacy(

@@ -41,7 +41,7 @@ STEP_KEYS = (
     "origin",
     "reason",
 )
-LEFT_KEYS = ("key", "spec", "reason", "nearest", "paths", "full_name")
+LEFT_KEYS = ("key", "spec", "equal_to", "reason", "nearest", "paths", "full_name")
 REVIEWED = "review"  # the origin of a step that a person decided in the file
 MOST_GRAPH_BYTES = 2**31  # protobuf's own bound on a message
 _UNKNOWN = TensorSpec(DType.VARIANT, ())  # stands in where a spec is absent, until it is computed
@@ -120,6 +120,7 @@ def read_left(findings: Findings, header: str) -> list[Left]:
                     nearest=findings.read(table, texts, (), *at, "nearest"),
                     paths=findings.read(table, texts, (), *at, "paths"),
                     full_name=findings.read(table, text, "", *at, "full_name"),
+                    equal_to=findings.read(table, text, "", *at, "equal_to"),
                 )
             )
     return found

@@ -117,6 +117,7 @@ def _transforms(transforms: Iterable[Transform]) -> list[dict[str, Any]]:
 
 def _left(item: Left) -> dict[str, Any]:
     optional = {
+        "equal_to": item.equal_to,
         "reason": item.reason,
         "nearest": item.nearest,
         "paths": item.paths,

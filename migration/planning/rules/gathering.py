@@ -61,7 +61,9 @@ class Gathering:
         folded = fold(shortcuts.fold, self.specs, same)
         self.notes = folded.notes
         for key, original in folded.copies.items():
-            self.drops[key] = Left(key=key, spec=self.specs[key], reason=f"equal to {original}, folded")
+            self.drops[key] = Left(
+                key=key, spec=self.specs[key], reason=f"equal to {original}, folded", equal_to=original
+            )
         return folded.names
 
     def _offer(self, key: str, name: str) -> None:

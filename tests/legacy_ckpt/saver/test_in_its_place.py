@@ -210,3 +210,59 @@ def test_an_absolute_path_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(ValueError, match="not a valid checkpoint") as refused:
         saver.restore(None, "/gone/run/model.ckpt-6")
     assert "working directory" not in str(refused.value)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def flip(path: Path) -> None:
+    first, *rest = path.read_bytes()
+    path.write_bytes(bytes([first ^ 1, *rest]))
+
+
+DAMAGES: dict[str, Any] = {
+    "cut": cut,
+    "emptied": lambda path: path.write_bytes(b""),
+    "something else": lambda path: path.write_bytes(b"z" * 300),
+    "one bit": flip,
+    "gone": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("part", [".index", ".data-00000-of-00001", "V1"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_raises_the_stock_type(damage: Any, part: str, eager: bool, tmp_path: Path) -> None:
+    def scenario(api: Api, folder: Path) -> Any:
+        version = V1 if part == "V1" else tf1.train.SaverDef.V2
+
+        def attempt(variable: Any, sess: Any) -> None:
+            saver = api.Saver([variable], write_version=version)
+            path = saver.save(sess, str(folder / "m"))
+            damage(Path(path + part.removeprefix("V1")))
+            saver.restore(sess, path)
+
+        if eager:
+            return attempt(tf.Variable(np.arange(1000.0), name="v"), None)
+        with tf.Graph().as_default(), tf1.Session() as sess:
+            variable = tf1.get_variable("v", initializer=np.arange(1000.0))
+            sess.run(variable.initializer)
+            return attempt(variable, sess)
+
+    compare(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tr[1]", "st*r", "we ird", "x-?????-of-00002", "v.index", ".hidden"])
+def test_unusual_prefixes(name: str, tmp_path: Path) -> None:
+    """TensorFlow writes to all of them, and takes some for patterns when it reads."""
+
+    def scenario(api: Api, folder: Path) -> Any:
+        variable = tf.Variable([1.0], name="v")
+        saver = api.Saver([variable])
+        path = saver.save(None, str(folder / name))
+        variable.assign([0.0])
+        saver.restore(None, path)
+        return path, variable.numpy().tolist()
+
+    compare(scenario, tmp_path)

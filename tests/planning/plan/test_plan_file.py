@@ -40,6 +40,7 @@ LEFTS = st.builds(
     nearest=st.lists(NAMES, max_size=2).map(tuple),
     paths=st.lists(NAMES, max_size=2).map(tuple),
     full_name=NAMES,
+    equal_to=NAMES,
 )
 
 
