@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from legacy_ckpt.management import CheckpointManager
+from legacy_ckpt.management.manager import CheckpointManager, check_retention
 from migration.errors import InputError
 
 _FIELD = re.compile(r"\{[^{}]*\}")
@@ -35,7 +35,8 @@ class CheckpointCallback:
         says where to go on: `model.fit(..., initial_epoch=callback.initial_epoch)`.
 
     Checkpoints are numbered by the optimizer's iterations, where there is an optimizer. Raises InputError
-    for a directory with an unfilled `{epoch}`, or both or neither of the intervals.
+    for a directory with an unfilled `{epoch}`, or both intervals, and ValueError for a `mode`, `max_to_keep`
+    or `keep_best` that there is not.
     """
 
     def __init__(
@@ -62,6 +63,9 @@ class CheckpointCallback:
         self._every_epochs, self._every_steps = every_epochs, every_steps
         self._checkpoint = checkpoint
         self._monitor, self._resume = monitor, resume
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode is 'auto', 'min' or 'max', not {mode!r}")
+        check_retention(max_to_keep, keep_best)
         self._retention: dict[str, Any] = {
             "max_to_keep": max_to_keep,
             "checkpoint_name": checkpoint_name,
@@ -99,12 +103,15 @@ class CheckpointCallback:
         """Restore the "latest" or "best" checkpoint, that of a step, or of a path; returns its path.
 
         Raises InputError for a model that is not built yet, CheckpointNotFoundError, or, where checkpoint
-        and model differ, AssertionError with what was not restored.
+        and model differ, AssertionError with what was not restored: the model may hold a part of it then.
         """
         _refuse_unbuilt(self._model)
         _build_optimizer(self._model)
         path = self.manager.find(which)
-        status = self.manager.checkpoint.restore(path)
+        try:
+            status = self.manager.checkpoint.restore(path)
+        except ValueError as error:  # a variable of another shape
+            raise AssertionError(f"{path} is of another model: {error}") from error
         status.assert_existing_objects_matched()
         status.expect_partial()
         return path

@@ -33,9 +33,9 @@ class CheckpointManager:
         best is its "min" or "max", and how many of the best are kept beside the newest `max_to_keep`.
     write_meta_graph: whether a Saver writes the graph beside each checkpoint.
 
-    Raises ValueError for a `max_to_keep` that is not positive, a `checkpoint_interval` without
-    `step_counter`, or a directory that is no directory's name; InputError where `checkpoint` is neither
-    a Saver nor a tf.train.Checkpoint.
+    Raises ValueError for a `max_to_keep` that is not positive, a negative `keep_best`, a
+    `checkpoint_interval` without `step_counter`, or a directory that is no directory's name; InputError
+    where `checkpoint` is neither a Saver nor a tf.train.Checkpoint.
     """
 
     def __init__(
@@ -56,8 +56,7 @@ class CheckpointManager:
         keep_best: int = 1,
         write_meta_graph: bool = True,
     ) -> None:
-        if max_to_keep is not None and max_to_keep <= 0:
-            raise ValueError(f"Expected a positive integer or `None` for `max_to_keep`, got {max_to_keep}.")
+        check_retention(max_to_keep, keep_best)
         if checkpoint_interval is not None and step_counter is None:
             raise ValueError("`step_counter` should be passed if `checkpoint_interval` is not None.")
         if best_mode not in ("min", "max"):
@@ -65,7 +64,8 @@ class CheckpointManager:
         self._writer = writer_for(checkpoint, write_meta_graph)
         self._checkpoint, self._session, self._init_fn = checkpoint, session, init_fn
         self._name, self._metric = checkpoint_name, best_metric
-        self._max_to_keep, self._every_n_hours = max_to_keep, keep_checkpoint_every_n_hours
+        self._max_to_keep = None if max_to_keep is None else int(max_to_keep)
+        self._every_n_hours = keep_checkpoint_every_n_hours
         self._step_counter, self._interval = step_counter, checkpoint_interval
         self._last_step = last_checkpoint_step
         self._shelf = Shelf(
@@ -205,6 +205,14 @@ class CheckpointManager:
     def sync(self) -> None:
         """Wait for what is still being written."""
         self._writer.wait()
+
+
+def check_retention(max_to_keep: float | None, keep_best: int) -> None:
+    """Raises ValueError for numbers of checkpoints that cannot be kept."""
+    if max_to_keep is not None and max_to_keep <= 0:
+        raise ValueError(f"Expected a positive integer or `None` for `max_to_keep`, got {max_to_keep}.")
+    if keep_best < 0:
+        raise ValueError(f"keep_best is 0 or more, not {keep_best}")
 
 
 def _checked(directory: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import tensorflow as tf
 from tensorflow.python.checkpoint import graph_view
 
 from migration.errors import InputError, Problem, ProblemsError
@@ -30,8 +31,7 @@ def _problems(target: Any, optimizers: bool) -> Iterator[Problem]:
             continue
         if _is_optimizer(item):
             if optimizers or item is target:
-                message = "call optimizer.build(model.trainable_variables), once the model is built"
-                yield Problem(kind="optimizer", where=_name(item), message=message)
+                yield Problem(kind="optimizer", where=_name(item), message=_building(item))
         elif _is_layer(item):
             told_below.update(id(part) for part in _objects(item))
             yield _model_problem(_name(item))
@@ -53,10 +53,28 @@ def _objects(target: Any) -> list[Any]:
     return found
 
 
+def _building(optimizer: Any) -> str:
+    """How the slots of an optimizer are made."""
+    if isinstance(optimizer, tf.compat.v1.train.Optimizer):
+        return "call optimizer.apply_gradients(pairs of gradient and variable) once, before the restore"
+    way = "_create_all_weights" if hasattr(optimizer, "_create_all_weights") else "build"
+    return f"call optimizer.{way}(model.trainable_variables), once the model is built"
+
+
 def _is_built(item: Any) -> bool:
     if hasattr(item, "_build_learning_rate"):  # an optimizer of tf_keras, which makes its slots in build()
         return getattr(item, "_built", False)
+    if hasattr(item, "_create_slots"):  # tf_keras.optimizers.legacy, tf.compat.v1.train: at the first step
+        return bool(getattr(item, "_slots", True)) or not _makes_slots(item)
     return getattr(item, "built", True) is not False
+
+
+def _makes_slots(optimizer: Any) -> bool:
+    """Whether the optimizer will have slots; gradient descent has them for its momentum only."""
+    maker = next(each for each in type(optimizer).__mro__ if "_create_slots" in vars(each)).__name__
+    if maker == "SGD":
+        return bool(getattr(optimizer, "_momentum", True))
+    return maker not in ("Optimizer", "OptimizerV2")  # the base classes make none
 
 
 def _is_optimizer(item: Any) -> bool:

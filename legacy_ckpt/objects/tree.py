@@ -3,55 +3,62 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from migration.checkpoint import Checkpoint, Style
-from migration.planning.mirror import SAVE_COUNTER, places_of
-from migration.planning.targets import Template
+from migration.formats.object_graph import VALUE, ObjectGraph
+from migration.planning.planner import make_plan
 from migration.tensors import DType
 
 
 def load_variables(path: Checkpoint | str | os.PathLike[str]) -> tf.Module:
-    """The tensors of a checkpoint of any style as trainable variables, nested as their names or paths are.
+    """The tensors of a checkpoint of any style as variables, nested as a mirror of its names nests them.
 
     `net/conv/w` is `tree.net.conv.w`, or `getattr(tree, "0")` where a part is a number; a variable whose
-    name is also a scope, such as `w` beside `w/Adam`, is `tree.w.value`, and no two have one place. A part
+    name is also a scope, such as `a` beside `a/b`, is `tree.a.value`, and no two have one place. Optimizer
+    slots are apart: `w/Adam` is `tree.optimizer.m.w`; moving averages are under `tree.averages`. A part
     that is an attribute of every tf.Module, such as `name`, is followed by an underscore. Each variable's
     `name` is its own in the checkpoint. `tf.train.Checkpoint(tree)` and `tf.saved_model.save` take the tree.
-    Tensors of variant and resource types have no value of their own and are left out. Raises
-    CheckpointNotFoundError or FormatError.
+    Tensors of variant and resource types, and those of which the file holds some slices only, have no value
+    of their own and are left out. Raises CheckpointNotFoundError or FormatError.
     """
     source = path if isinstance(path, Checkpoint) else Checkpoint.open(path)
+    graph, keys = _objects(source)
     tree = tf.Module()
-    named = {
-        name: key
-        for name, key in _named(source)
-        if source.spec(key).dtype not in (DType.VARIANT, DType.RESOURCE)
-    }
-    places = places_of(named)
-    if source.style is Style.OBJECT and SAVE_COUNTER in places:
-        places[SAVE_COUNTER] = (
-            SAVE_COUNTER,
-        )  # tf.train.Checkpoint's own, and no name that only looks like it
-    for name, key in named.items():
-        value = source.read(key)
-        _put(tree, [_free(part) for part in places[name]], _variable(value, name, source.spec(key).dtype))
+    for place, name, key in _placed(graph):
+        stored = keys.get(key)
+        if stored is None or source.spec(stored).dtype in (DType.VARIANT, DType.RESOURCE):
+            continue
+        value = source.read(stored)
+        _put(tree, [_free(part) for part in place], _variable(value, name or key, source.spec(stored).dtype))
     if source is not path:
         source.close()
     return tree
 
 
-def _named(source: Checkpoint) -> Iterator[tuple[str, str]]:
-    """Each tensor's place in the tree, and its key."""
-    if source.style is not Style.OBJECT or source.graph is None:
-        yield from ((name, name) for name in source.names)
-        return
-    for target in Template(checkpoint=source, graph=source.graph).targets:
-        path = target.paths[0] if target.paths else target.key.replace("/.ATTRIBUTES/VARIABLE_VALUE", "")
-        yield (path if target.attribute == "VARIABLE_VALUE" else f"{path}/{target.attribute}"), target.key
+def _objects(source: Checkpoint) -> tuple[ObjectGraph, Mapping[str, str]]:
+    """The objects of a checkpoint, or those its names would become, and the stored tensor of each key."""
+    if source.style is Style.OBJECT and source.graph is not None:
+        return source.graph, {key: key for key in source.keys}
+    plan = make_plan(source)
+    assert plan.graph is not None
+    return plan.graph, {step.target: step.sources[0].key for step in plan.steps if step.sources}
+
+
+def _placed(graph: ObjectGraph) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Place in the tree, full name and checkpoint key of every tensor of a graph."""
+    slots = {
+        slot.slot_node: (*(graph.paths[number] or ()), slot.slot_name, *(graph.paths[slot.variable] or ()))
+        for number, node in enumerate(graph.nodes)
+        for slot in node.slots
+    }
+    for number, attribute in graph.attributes():
+        path = graph.paths[number] or slots.get(number) or (attribute.checkpoint_key,)
+        extra = () if attribute.name == VALUE else (attribute.name,)
+        yield (*path, *extra), attribute.full_name, attribute.checkpoint_key
 
 
 def _free(part: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from migration.doctor.files import starts_as_v1
 from migration.formats.tensor_bundle import parse_shard_name
-from migration.location import INDEX, META, STATE_FILE
+from migration.location import INDEX, META, STATE_FILE, has_table_magic
 from migration.state_files import ReadState
 
 
@@ -22,7 +22,9 @@ def damaged_in(directory: str, state: ReadState | None, prefixes: Sequence[str])
         path = os.path.join(directory, name)
         if path in prefixes or name == STATE_FILE or name.endswith((INDEX, META)) or parse_shard_name(name):
             continue
-        if os.path.isfile(path) and (name in named or os.path.isfile(path + META) or starts_as_v1(path)):
+        if not os.path.isfile(path) or has_table_magic(path):
+            continue
+        if name in named or os.path.isfile(path + META) or starts_as_v1(path):
             found.append(path)
     return list(dict.fromkeys(found))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+from migration.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +23,15 @@ class Options:
     averages: Literal["keep", "drop", "promote"] = "keep"
     forget_bias: float | None = None
     propose: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises InputError for numbers that no training can have had."""
+        faults = []
+        if self.learning_rate is not None and not 0 <= self.learning_rate < math.inf:
+            faults.append(f"learning_rate {self.learning_rate}: a finite number from 0 on")
+        if self.forget_bias is not None and not math.isfinite(self.forget_bias):
+            faults.append(f"forget_bias {self.forget_bias}: a finite number")
+        if self.step is not None and not 0 <= self.step < 1 << 63:
+            faults.append(f"step {self.step}: a number of training steps from 0 on, below 2**63")
+        if faults:
+            raise InputError(f"options: {'; '.join(faults)}")

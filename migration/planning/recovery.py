@@ -53,9 +53,10 @@ class Made:
     transforms: tuple[Transform, ...]
     exact: bool
 
-    def then(self, transform: Transform) -> Made:
-        """The same, with one more transform behind it."""
-        return Made(self.sources, (*self.transforms, transform), self.exact and transform.exact)
+    def undoing(self, transform: Transform, back: Transform) -> Made:
+        """The same, with `back` behind it, which undoes `transform`."""
+        exact = self.exact and transform.exact and back.exact
+        return Made(self.sources, (*self.transforms, back), exact)
 
 
 def uses_of(specs: Mapping[str, TensorSpec], steps: Sequence[Step]) -> dict[str, list[Use]]:
@@ -142,7 +143,7 @@ def _alone(use: Use) -> Made | None:
     for link in reversed(use.links):
         if link.back is None:
             return None
-        made = made.then(link.back)
+        made = made.undoing(link.transform, link.back)
     return made
 
 
@@ -162,9 +163,9 @@ def _together(uses: Sequence[Use]) -> list[Made]:
 
 def _behind(group: Sequence[Use]) -> Made | None:
     """What an invertible transform made, brought back together, then the transform undone."""
-    back = group[0].links[0].back
+    transform, back = group[0].links[0].transform, group[0].links[0].back
     made = way_back([use.rest() for use in group]) if len(group) > 1 else None
-    return None if made is None or back is None else made.then(back)
+    return None if made is None or back is None else made.undoing(transform, back)
 
 
 def _cuts(groups: Mapping[Transform, Sequence[Use]]) -> list[Split | Unstack]:

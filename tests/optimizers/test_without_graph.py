@@ -181,3 +181,17 @@ def test_a_legacy_velocity_with_a_schedule_needs_a_rate(tmp_path: Path) -> None:
     plan = make_plan(prefix, template, options=Options(learning_rate=0.02))
     assert not plan.unfilled
     assert not plan.unused
+
+
+# Gradient descent leaves nothing but its step -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("meta", [True, False], ids=["graph", "names"])
+def test_momentum_that_the_source_did_not_have_is_told(meta: bool, tmp_path: Path) -> None:
+    prefix = Graph(lambda step: v1.train.GradientDescentOptimizer(0.1)).save(str(tmp_path / "model"), meta)
+    plan = make_plan(prefix, template_of("keras3", "Momentum", tmp_path))
+    if meta:
+        assert told(plan, "momentum=0")
+        assert told(plan, "learning_rate=0.1", "a constant of the graph")
+    else:
+        assert told(plan, "learning_rate stays the template's")

@@ -65,6 +65,11 @@ class Agreement:
         found: Array = 2 * self._met(0, rows, columns) - self._met(1, rows, columns)
         return found
 
+    def disagreement(self, rows: Array, columns: Array) -> Array:
+        """For each of `rows` and `columns` 0, or down to -1 where linked numbers differ."""
+        found: Array = self._met(0, rows, columns) - self._met(1, rows, columns)
+        return found
+
     def against(self, rows: Array, columns: Array) -> Array:
         """For each of `rows` and `columns` how many strong links they break."""
         found: Array = self._met(3, rows, columns) - self._met(2, rows, columns)

@@ -47,8 +47,8 @@ _WORDS = {
 }
 SPELLING = {variant: word for word, variants in _WORDS.items() for variant in variants.split()}
 # Words for containers of any kind: two names that share one may still be anything to each other.
-_GENERIC = """model network net module layer block unit cell scope tower branch stack group stage part main base
-body variable var tensor param parameter operation op fn function impl"""
+_GENERIC = """model network net module layer block unit cell scope tower branch stack group stage part main
+base body variable var tensor param parameter operation op fn function impl"""
 GENERIC = frozenset(_GENERIC.split())
 _PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("batch", "normalization"): ("batchnorm",),

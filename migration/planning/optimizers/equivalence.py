@@ -72,6 +72,8 @@ def differences(source: SourceOptimizer, target: TargetOptimizer, read: Read) ->
     if settings or unknown:
         made = f"{name}({', '.join(settings)})"
         yield f"{_where(target)} continues exactly if it is made as {made}{_own(unknown)}"
+    if source.kind == "GradientDescent" and target.kind == "Momentum":
+        yield f"{_where(target)} has momentum, the source none: they are the same only with momentum=0"
     if numbers.get("decay") and "decay" not in target.scalars:
         yield (
             f"{_where(target)}: the source divides its learning rate by 1 + {shown(numbers['decay'])} * step "

@@ -82,6 +82,8 @@ def _alone(
             told.note(f"{target.path}: learning_rate={options.learning_rate}, from --learning_rate")
             reason = "learning_rate: --learning_rate"
             step = _step(template.by_key[key], (), (Constant(options.learning_rate),), reason)
+        elif role == "learning_rate":
+            told.note(f"{target.path}: learning_rate stays the template's (not in the source)")
         elif role == "iterations" and (plain or options.step is not None):
             count, notes = count_updates(state, None, state.specs, options, read)
             for note in notes:

@@ -144,6 +144,22 @@ def test_wrong_arguments_are_wrong_for_both(
         tf.train.CheckpointManager(tf.train.Checkpoint(), str(tmp_path), **arguments)
 
 
+def test_a_number_of_best_ones_that_cannot_be(training: Training, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep_best is 0 or more, not -1"):
+        CheckpointManager(training.saver, tmp_path, 1, best_metric="loss", keep_best=-1)
+
+
+def test_a_number_to_keep_that_is_a_float(tmp_path: Path) -> None:
+    value = tf.Variable(1.0)
+    for made in (
+        CheckpointManager(Saver({"v": value}), tmp_path / "ours", 2.0),
+        tf.train.CheckpointManager(tf.train.Checkpoint(v=value), str(tmp_path / "theirs"), 2.0),
+    ):
+        for _ in range(4):
+            made.save()
+        assert [Path(each).name for each in made.checkpoints] == ["ckpt-3", "ckpt-4"]
+
+
 def test_tensorflows_manager_goes_on_where_ours_stopped(tmp_path: Path) -> None:
     value = tf.Variable(1.0)
     checkpoint = tf.train.Checkpoint(v=value)

@@ -390,6 +390,46 @@ def test_an_optimizer_that_would_lose_its_state_is_refused(flavour: Any, trained
     np.testing.assert_allclose(model(INPUTS), trained.outputs, rtol=1e-5)
 
 
+def _zero_step(optimizer: Any, variables: Any) -> None:
+    optimizer.apply_gradients([(tf.zeros_like(each), each) for each in variables])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "told", "build"),
+    [
+        pytest.param(
+            tf_keras.optimizers.legacy.Adam,
+            r"call optimizer._create_all_weights\(model.trainable_variables\)",
+            lambda optimizer, variables: optimizer._create_all_weights(variables),
+            id="tf_keras legacy",
+        ),
+        pytest.param(
+            lambda: tf.compat.v1.train.AdamOptimizer(0.1),
+            r"call optimizer.apply_gradients\(",
+            _zero_step,
+            id="tf.compat.v1.train",
+        ),
+    ],
+)
+def test_an_optimizer_that_makes_its_slots_at_the_first_step(
+    optimizer: Callable[[], Any], told: str, build: Callable[[Any, Any], Any], trained: Trained
+) -> None:
+    target = tf.train.Checkpoint(model=_model(tf_keras), optimizer=optimizer())
+    for unbuilt in (target, target.optimizer):
+        with pytest.raises(NotBuiltError, match=told):
+            legacy_ckpt.restore(unbuilt, trained.prefix)
+    build(target.optimizer, target.model.trainable_variables)
+    report = legacy_ckpt.restore(target, trained.prefix)
+    assert not report.left_over
+    assert sum("/.OPTIMIZER_SLOT/" in step.target for step in report.restored) == 8
+
+
+def test_gradient_descent_has_no_slots_to_build(trained: Trained) -> None:
+    for optimizer in (tf_keras.optimizers.legacy.SGD(), tf.compat.v1.train.GradientDescentOptimizer(0.1)):
+        target = tf.train.Checkpoint(model=_model(tf_keras), optimizer=optimizer)
+        legacy_ckpt.restore(target, trained.prefix)
+
+
 def test_a_subclassed_model_once_called(trained: Trained) -> None:
     model = Later()
     model(INPUTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,31 @@ def test_a_tree_of_objects(tmp_path: Path) -> None:
     assert len(tree.variables) == len(tf.train.list_variables(path)) - 1  # without the graph
 
 
+def _places(tree: tf.Module, above: str = "") -> Iterator[tuple[str, tf.Variable]]:
+    for name, value in vars(tree).items():
+        if isinstance(value, tf.Module):
+            yield from _places(value, f"{above}{name}/")
+        elif isinstance(value, tf.Variable):
+            yield f"{above}{name}", value
+
+
+def test_slots_and_averages_stand_apart(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        w = v1.get_variable("net/w", initializer=tf.constant([1.0, 2.0]))
+        step = v1.train.AdamOptimizer().minimize(tf.reduce_sum(w**2))
+        with tf.control_dependencies([step]):
+            average = tf.train.ExponentialMovingAverage(0.9).apply([w])
+        session.run(v1.global_variables_initializer())
+        session.run(average)
+        prefix = v1.train.Saver().save(session, str(tmp_path / "m"))
+    tree = legacy_ckpt.load_variables(prefix)
+    stored = {name: value.tolist() for name, value in _values(prefix).items()}
+    assert tree.net.w.numpy().tolist() == stored["net/w"]
+    assert tree.optimizer.m.net.w.numpy().tolist() == stored["net/w/Adam"]
+    assert tree.averages.net.w.numpy().tolist() == stored["net/w/ExponentialMovingAverage"]
+    assert tree.optimizer.beta1_power.numpy().tolist() == stored["beta1_power"]
+
+
 def test_the_corpus_comes_back_into_live_objects(corpus: Path) -> None:
     catalog = json.loads((corpus / "catalog.json").read_text())
     assert catalog
@@ -194,9 +220,7 @@ def test_the_corpus_comes_back_into_live_objects(corpus: Path) -> None:
         expected = {each.name: each.numpy() for each in tree.variables}
         for each in tree.variables:
             each.assign(tf.zeros_like(each) if each.dtype != tf.string else tf.fill(each.shape, ""))
-        places = {name: name for name in source.names}
-        scopes = {name.rpartition("/")[0] for name in places}
-        mapping = {name: f"{name}/value" if name in scopes else name for name in places}
+        mapping = {variable.name.removesuffix(":0"): place for place, variable in _places(tree)}
         report = legacy_ckpt.restore(tree, source, rules=mapping)
         assert not report.missing
         assert not report.unread

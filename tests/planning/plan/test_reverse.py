@@ -279,3 +279,16 @@ def test_stacked_layers_come_apart_and_together() -> None:
     plan = plan_of(specs, step)
     assert [step.transforms for step in plan.reverse().steps] == [(Unstack(0, n, 3),) for n in range(3)]
     assert core(plan.reverse().reverse()) == core(plan)
+
+
+def test_a_step_count_is_told_to_give_its_power_back_rounded() -> None:
+    source = SourceSignature(specs={"beta2_power": TensorSpec(DType.FLOAT32, ())})
+    step = Step(
+        target="iterations",
+        spec=TensorSpec(DType.INT64, ()),
+        sources=(Source(key="beta2_power"),),
+        transforms=(Steps(0.999, 1, DType.INT64),),
+    )
+    back = Plan(to="object", source=source, steps=(step,)).reverse()
+    assert [made.target for made in back.steps] == ["beta2_power"]
+    assert back.notes == ("up to rounding, not bit for bit, come back: beta2_power",)
