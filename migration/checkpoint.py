@@ -137,7 +137,7 @@ class Checkpoint:
 
     @cached_property
     def partitions(self) -> Mapping[str, tuple[TensorSlice, ...]]:
-        """The slices of every tensor that is stored in parts, lengths resolved, in the order of their starts."""
+        """The slices of every tensor that is stored in parts, lengths resolved, in order of their starts."""
         slices = (
             self._saved.slices
             if self.format == "V1"

@@ -185,7 +185,7 @@ def _in_directory(directory: str, latest_filename: str) -> Location:
             return found
     if any(os.path.isfile(os.path.join(directory, name)) for name in SAVED_MODEL):
         raise CheckpointNotFoundError(
-            f"{directory}: a SavedModel without variables/variables.index: it holds no variables, or a copy left them out"
+            f"{directory}: a SavedModel without variables/variables.index: none, or a copy left them out"
         )
     state = os.path.join(directory, latest_filename)
     if os.path.isfile(state):
@@ -199,10 +199,12 @@ def _in_directory(directory: str, latest_filename: str) -> Location:
             return found
     if prefixes:
         raise CheckpointNotFoundError(
-            f"{directory}: a directory of {len(prefixes)} checkpoints without a state file: say which, for instance {prefixes[-1]}"
+            f"{directory}: a directory of {len(prefixes)} checkpoints without a state file: say which, "
+            f"for instance {prefixes[-1]}"
         )
     raise CheckpointNotFoundError(
-        f"{directory}: a directory without a checkpoint: neither a state file named {latest_filename!r}, nor an index, "
+        f"{directory}: a directory without a checkpoint: neither a state file named {latest_filename!r}, "
+        "nor an index, "
         "nor a SavedModel is in it" + _nearest_text(directory)
     )
 
@@ -228,7 +230,8 @@ def _of_state(state: str) -> Location:
         found = _as_prefix(
             prefixes[0],
             (
-                f"{state} names {recorded}, which is not there; the directory's one checkpoint {prefixes[0]} was opened",
+                f"{state} names {recorded}, which is not there; "
+                f"the directory's one checkpoint {prefixes[0]} was opened",
             ),
         )
         if found is not None:
@@ -270,7 +273,7 @@ def _of_file(path: str, latest_filename: str) -> Location:
             + _nearest_text(path)
         )
     raise FormatError(
-        f"{path}: neither a V1 checkpoint (its last 8 bytes are not a table's) nor any other file of a checkpoint: "
+        f"{path}: neither a V1 checkpoint (its last 8 bytes are not a table's) nor any other file of one: "
         "give the prefix, the .index, a directory or a SavedModel" + _nearest_text(path)
     )
 

@@ -80,7 +80,9 @@ def _looked_for(directory: str, recorded: str, there: dict[str, str]) -> str | N
 def _resolved(prefix: str) -> str:
     """The prefix, absolute and without links on the way: two that are equal are one checkpoint."""
     directory, name = os.path.split(prefix)
-    return os.path.join(os.path.realpath(directory), name) if name not in ("", ".", "..") else os.path.realpath(prefix)
+    if name in ("", ".", ".."):
+        return os.path.realpath(prefix)
+    return os.path.join(os.path.realpath(directory), name)
 
 
 def exists(prefix: str) -> bool:

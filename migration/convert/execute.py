@@ -136,7 +136,7 @@ def check_target(prefix: str, source: Checkpoint, *, overwrite: bool) -> list[st
     name = os.path.basename(prefix)
     if not name or name in (".", "..") or os.path.isdir(prefix):
         raise TargetError(
-            f"{prefix}: a directory; a checkpoint needs a prefix in it, such as {os.path.join(prefix, 'ckpt')}"
+            f"{prefix}: a directory: a checkpoint needs a prefix in it, like {os.path.join(prefix, 'ckpt')}"
         )
     if _is_source(prefix, source):
         raise TargetError(

@@ -79,7 +79,7 @@ def _jobs(file: StagedFile, layout: Layout, side_of: SideOf) -> Iterator[Job]:
 
 
 def _batch_job(file: StagedFile, layout: Layout, pieces: Sequence[Piece]) -> Job:
-    """Small pieces together: neighbours in the source are read at once, neighbours in the target written so."""
+    """Small pieces together: what lies side by side is read, and written, at once."""
 
     def job() -> tuple[int, dict[Identity, int]]:
         for run in _runs(layout, pieces):

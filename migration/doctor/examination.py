@@ -61,7 +61,10 @@ class _Examination:
         if not os.path.exists(prefix + INDEX):
             self._part_of_one(prefix)
             if self.findings:
-                self.what = "a V2 checkpoint without its index"
+                is_graph = all("graph only" in found.cause for found in self.findings)
+                self.what = (
+                    "a graph without its checkpoint" if is_graph else "a V2 checkpoint without its index"
+                )
                 return
         self._checkpoint(prefix)
         self.findings += leftovers(os.path.dirname(prefix) or ".", os.path.basename(prefix))

@@ -7,9 +7,11 @@ import re
 
 from migration.doctor.findings import Finding
 from migration.errors import CheckpointNotFoundError, FormatError
-from migration.location import foreign_kind
+from migration.formats.tensor_bundle import parse_shard_name
+from migration.location import INDEX, META, SAVED_MODEL, STATE_FILE, foreign_kind
 
 LFS = "Git LFS pointer"
+_KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 _V1_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
@@ -38,15 +40,21 @@ def _foreign(path: str, kind: str) -> Finding:
         folder = os.path.dirname(os.path.abspath(path))
         mend = f"git -C {quoted(folder)} lfs pull --include={quoted(name)}"
         return Finding(kind="lfs-pointer", where=path, cause=f"a {LFS}, not the file itself", mend=mend)
-    what, _, advice = kind.partition(": ")
-    word = "hdf5" if "HDF5" in kind else "keras-archive"
-    return Finding(
-        kind=word, where=path, cause=f"{what}; it is no TensorFlow checkpoint", mend=_loader(path, advice)
-    )
+    what = kind.partition(": ")[0]
+    word, suffix = ("hdf5", ".h5") if "HDF5" in kind else ("keras-archive", ".keras")
+    cause = f"{what}; it is no TensorFlow checkpoint"
+    return Finding(kind=word, where=path, cause=cause, mend=_loader(path, suffix))
 
 
-def _loader(path: str, advice: str) -> str:
-    return f"python -c 'import keras; keras.models.load_model({path!r})'  # {advice}"
+def _loader(path: str, suffix: str) -> str:
+    """The command that loads a Keras file; what stands in the place of a checkpoint's part is copied again."""
+    name = os.path.basename(path)
+    if name == STATE_FILE or name in SAVED_MODEL or name.endswith((INDEX, META)) or parse_shard_name(path):
+        return copy_again(path)
+    named = path if path.endswith(_KERAS_SUFFIXES) else path + suffix  # Keras goes by the file's suffix
+    renamed = "" if named == path else f"cp {quoted(path)} {quoted(named)} && "
+    code = f"import keras; keras.models.load_model({named!r}).summary()"
+    return f"{renamed}python -c {quoted(code)}  # if it holds weights alone: model.load_weights({named!r})"
 
 
 def starts_as_v1(path: str) -> bool:

@@ -18,8 +18,8 @@ from migration.formats.sstable import BytesSource, Table, build_table
 from migration.formats.tensor_bytes import check_tensor, decode_tensor, encode_tensor
 from migration.formats.tensor_slices import (
     SLICE_KEY_PREFIX,
-    TensorSlice,
     IncompleteSlicesError,
+    TensorSlice,
     check_cover,
     parse_slice_key,
     slice_key,
@@ -129,7 +129,7 @@ class BundleIndex:
             raise FormatError(f"a slice of tensor {stray[0]!r} belongs to no entry: the index is corrupt")
 
     def _check_slices(self, key: str, entry: BundleEntry) -> None:
-        """Raises FormatError unless all slices of the tensor are there and fit; they may be less than the whole."""
+        """Raises FormatError unless all slices of the tensor are there and fit; they may be a part."""
         with located(f"tensor {key!r}"):
             with contextlib.suppress(IncompleteSlicesError):
                 check_cover(entry.slices, entry.spec.shape)

@@ -260,7 +260,9 @@ class _Work:
         values = self._planning.values
         if known == wanted or (known and values and values.specs.items() <= made.specs.items()):
             return True
-        was = "for another template" if known and wanted else "for a template" if known else "without a template"
+        was = "without a template"
+        if known:
+            was = "for another template" if wanted else "for a template"
         note = f"{self._output} holds results that were made {was}: give another directory, or overwrite them"
         self.notes += [note] if note not in self.notes else []
         return False

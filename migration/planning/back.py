@@ -151,7 +151,7 @@ def by_full_names(targets: Iterable[Target]) -> dict[str, str]:
     problems += _twice({key: name for key, name in found.items() if name})
     if problems:
         raise PlanError(
-            "the full names in the object graph do not name every tensor: give a mapping, rules or a template",
+            "the full names in the object graph do not name every tensor: give a mapping or a template",
             problems,
         )
     return found

@@ -34,7 +34,7 @@ from migration.planning.ruling import failed, notes_of, offered, refuse, same_by
 from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step, with_save_counter
 from migration.planning.scopes import incomplete, state_of
 from migration.planning.signature import signature_of
-from migration.planning.targets import Target, Template
+from migration.planning.targets import Template
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
@@ -78,7 +78,11 @@ def onto_template(
     _meet(claims, view, {shadow.name for shadow in shadows}, options)
     weights = _promoted(tuple(claims.steps.values()), state, options)
     laid = (
-        Layout(drops=made.drops, unused=incomplete(source, made.drops), notes=(*notes_of(made), *(buffer.note for buffer in hidden))),
+        Layout(
+            drops=made.drops,
+            unused=incomplete(source, made.drops),
+            notes=(*notes_of(made), *(buffer.note for buffer in hidden)),
+        ),
         lay_out(
             state,
             optimizers,
@@ -176,7 +180,7 @@ def _assembled(
     decided = {left.key: left for left in (*view.drops, *(left for each in laid for left in each.drops))}
     used = {taken.key for step in filled.values() for taken in step.sources if not taken.template}
     told = {left.key: left for each in laid for left in each.unused if left.key not in used}
-    decided = {key: left for key, left in decided.items() if key not in used}  # a rule may have taken it after all
+    decided = {key: left for key, left in decided.items() if key not in used}  # a rule may have taken it
     unfilled = [target for target in template.targets if target.key not in filled]
     unused = _left_over(source, claims.free_candidates(), used | decided.keys() | told.keys())
     problems = [*view.problems, *(problem for each in laid for problem in each.problems)]
@@ -207,7 +211,7 @@ def _left_over(source: Checkpoint, free: Iterable[Candidate], accounted: set[str
 
 
 def _step_drop(unused: Sequence[Candidate], step: str | None, options: Options) -> dict[str, Left]:
-    """The step, where no variable of the template takes it: decided, and told, unless everything is to be kept."""
+    """The step, where no variable of the template takes it: decided and told, unless all is to be kept."""
     if options.optimizer == "keep":
         return {}
     return {

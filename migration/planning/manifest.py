@@ -61,7 +61,7 @@ class Manifest:
             table = json.loads(raw)
             if table["manifest"] != VERSION:
                 raise FormatError(
-                    f"{where}: a manifest of version {table['manifest']!r}, this tool knows {VERSION}: update it"
+                    f"{where}: a manifest of version {table['manifest']!r}, and {VERSION} is known: update"
                 )
             plan = _joined(table, from_toml(_unpacked(table["plan"]), f"the plan in the manifest of {where}"))
             kept = {str(name): _frozen(value) for name, value in table["kept"].items()}
@@ -78,7 +78,7 @@ class Manifest:
             MigrationError,
         ) as error:
             raise FormatError(
-                f"{where}: its manifest cannot be read ({type(error).__name__}): map it by full names or a mapping"
+                f"{where}: its manifest cannot be read ({type(error).__name__}): use full names or a mapping"
             ) from None
         return cls(tool=tool, source_digest=digest, plan=replace(plan, graph=graph), kept=kept)
 

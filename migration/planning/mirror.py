@@ -32,7 +32,7 @@ class MirrorScalar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """What the tensors of a source are beyond plain variables. `averages` leads a shadow to its tensor's name."""
+    """What tensors of a source are beyond plain variables. `averages` leads a shadow to its tensor's name."""
 
     slots: Sequence[MirrorSlot] = ()
     scalars: Sequence[MirrorScalar] = ()

@@ -55,8 +55,11 @@ class Claims:
         confidence: Confidence = Confidence.CERTAIN,
         candidates: tuple[str, ...] = (),
     ) -> None:
-        """Fill `target` with `candidate`. What a cell is made into is of the origin "cell", however it was met:
-        its slots have to be made in the same way."""
+        """Fill `target` with `candidate`.
+
+        What a cell is made into is of the origin "cell", however it was met: its slots have to be made in
+        the same way.
+        """
         step = step_for(target, candidate, transforms)
         reasons = [each for each in (reason, candidate.reason) if each]
         origin = "cell" if candidate.name in self.made else origin
@@ -155,7 +158,7 @@ def cast_confidence(source: DType, target: DType) -> tuple[Confidence, str]:
 
 
 def by_proposal(claims: Claims) -> None:
-    """Pair what all the evidence together suggests; undecided pairs are kept as such, with their candidates."""
+    """Pair what all the evidence suggests; undecided pairs are kept as such, with their candidates."""
     free, wanted = claims.free_candidates(), claims.free_targets()
     if not free or not wanted:
         return

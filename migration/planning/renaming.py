@@ -38,7 +38,7 @@ def to_renamed(source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rul
 
 
 def renamed_steps(source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rules | None) -> RuleResult:
-    """A step for every name of the source under the name that it gets. Raises PlanError as `to_renamed` does."""
+    """A step for every name of the source, under its new name. Raises PlanError as `to_renamed` does."""
     said = dict(mapping or {})
     _check_present(source, said)
     specs = {name: source.specs[name] for name in source.names}

@@ -35,7 +35,7 @@ def state_of(
     """
     if not source.names and source.graph is not None:
         raise InputError(
-            f"{source.prefix} is object-based and has no names to migrate from: use --to=name for the way back"
+            f"{source.prefix} is object-based and has no names to migrate: use --to=name for the way back"
         )
     specs = {
         name: source.specs[name]
