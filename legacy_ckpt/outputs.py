@@ -35,7 +35,7 @@ def run_graph(
         except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
             raise InputError(f"{graph_file}: the graph cannot be restored: {_first_line(error)}") from error
         fed = {_tensor(graph, name, _PLACEHOLDERS): value for name, value in feeds.items()}
-        fetched = {name: _tensor(graph, name, ()) for name in fetches}
+        fetched = {name: _value(_tensor(graph, name, ())) for name in fetches}
         try:
             values: dict[str, Any] = session.run(fetched, fed)
         except (ValueError, TypeError, tf.errors.OpError) as error:
@@ -88,6 +88,16 @@ def _tensor(graph: Any, name: str, preferred: Sequence[str]) -> Any:
         raise InputError(
             f"the graph has no tensor {name!r}; the nearest {what}: {', '.join(near) or 'none'}"
         ) from None
+
+
+def _value(tensor: Any) -> Any:
+    """The tensor; of a resource variable's handle, what the graph reads from it."""
+    if tensor.dtype != tf.resource:
+        return tensor
+    for operation in tensor.consumers():
+        if operation.type == "ReadVariableOp":
+            return operation.outputs[0]
+    raise InputError(f"{tensor.name} is a handle, and the graph has no op that reads its value: fetch another")
 
 
 def _first_line(error: Exception) -> str:

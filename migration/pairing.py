@@ -49,7 +49,7 @@ def pair_up(source: Checkpoint, migrated: Checkpoint, plan: Plan | None) -> Pair
     notes: list[str] = []
     remembered = _remembered(source, migrated, notes)
     if remembered is not None:
-        return by_plan(source, migrated, remembered, "the manifest")
+        return by_plan(source, migrated, remembered, "the manifest", notes)
     return by_names(source, migrated, notes)
 
 
@@ -77,6 +77,10 @@ def _remembered(source: Checkpoint, migrated: Checkpoint, notes: list[str]) -> P
         if manifest.source_digest == source.digest:
             return manifest.plan
         notes.append(f"the manifest of {migrated.prefix} was written for another source than {source.prefix}")
+        paired = by_names(source, migrated)
+        is_open = paired.source_only or paired.migrated_only
+        if is_open and manifest.plan.source.specs == source.specs:  # another step of the same training
+            return manifest.plan
     if source.manifest_bytes is not None:
         manifest = Manifest.from_bytes(source.manifest_bytes, source.graph, source.prefix)
         if manifest.source_digest == migrated.digest:
@@ -84,7 +88,9 @@ def _remembered(source: Checkpoint, migrated: Checkpoint, notes: list[str]) -> P
     return None
 
 
-def by_plan(source: Checkpoint, migrated: Checkpoint, plan: Plan, basis: str) -> Pairing:
+def by_plan(
+    source: Checkpoint, migrated: Checkpoint, plan: Plan, basis: str, notes: Iterable[str] = ()
+) -> Pairing:
     """The pairing that the plan's steps are; names that were kept beside them are compared too."""
     targets = {step.target for step in plan.steps}
     kept = [
@@ -101,6 +107,7 @@ def by_plan(source: Checkpoint, migrated: Checkpoint, plan: Plan, basis: str) ->
         dropped=tuple(key for key in source.keys if key in dropped and key not in used),
         source_only=tuple(key for key in source.keys if key not in used and key not in dropped),
         migrated_only=tuple(key for key in migrated.keys if key not in known),
+        notes=tuple(notes),
     )
 
 

@@ -76,8 +76,22 @@ class CheckpointWriter:
         return path
 
     def restore(self, path: str, session: Any) -> None:
-        """Restore it; what is not built yet is restored when it is."""
-        self._checkpoint.restore(path)
+        """Restore it; what is not built yet is restored when it is.
+
+        Raises InputError where the checkpoint has nothing for variables that exist: they would stay untrained
+        without a word. (A file of `Checkpoint.write` has no save counter; that alone is no fault.)
+        """
+        status = self._checkpoint.restore(path)
+        try:
+            status.assert_existing_objects_matched()
+        except AssertionError as error:
+            text = str(error)
+            if not (text.startswith("Found 1 Python objects") and "save_counter" in text):
+                raise InputError(
+                    f"{path} is of another model: it has nothing for some of the variables: {text}; "
+                    "legacy_ckpt.restore(objects, path, partial=True) takes what fits"
+                ) from None
+        status.expect_partial()
 
     def advance(self, highest: int) -> int:
         """The save counter's, moved beyond `highest`: going back to an older one overwrites nothing."""

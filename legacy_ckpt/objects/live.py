@@ -21,6 +21,7 @@ from migration.errors import InputError, MissingKeyError
 from migration.formats.object_graph import ObjectGraph
 from migration.formats.tensor_bundle import TensorSlice
 from migration.location import Location
+from migration.planning.savecounter import SAVE_COUNTER_KEY
 from migration.planning.targets import Template
 from migration.tensors import DType, TensorSpec
 
@@ -120,6 +121,15 @@ def live(root: Any) -> LiveCheckpoint:
     return LiveCheckpoint(root)
 
 
+def refuse_empty(objects: LiveCheckpoint) -> None:
+    """Raises InputError where the objects hold no tensor at all, a count of saves aside."""
+    if not set(objects.places) - {SAVE_COUNTER_KEY}:
+        raise InputError(
+            f"{objects.prefix} holds no variables: attach them first, "
+            "such as tf.train.Checkpoint(model=model)"
+        )
+
+
 def template(target: Any) -> Template:
     """The object graph of live objects, with dtypes, shapes and names, for a plan; no tensor is saved.
 
@@ -129,7 +139,7 @@ def template(target: Any) -> Template:
     from legacy_ckpt.objects.building import refuse_unbuilt
 
     root = rooted(target)
-    refuse_unbuilt(root, optimizers=False)
+    refuse_unbuilt(root, optimizers=False, unused=False)
     checkpoint = live(root)
     return Template(checkpoint=checkpoint, graph=checkpoint.graph, keep=root)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from legacy_ckpt.objects.building import refuse_unbuilt
-from legacy_ckpt.objects.live import live, rooted
+from legacy_ckpt.objects.live import live, refuse_empty, rooted
 from legacy_ckpt.objects.planning import PlanLike, RulesLike
 from migration.convert import Receipt, execute
 from migration.errors import InputError
@@ -43,8 +43,9 @@ def save_names(
     after an error nothing is left behind.
     """
     root = rooted(target)
-    refuse_unbuilt(root, optimizers=False)
+    refuse_unbuilt(root, optimizers=False, unused=False)
     source = live(root)
+    refuse_empty(source)
     if plan is None:
         plan = make_plan(
             source,

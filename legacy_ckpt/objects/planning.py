@@ -9,7 +9,7 @@ from typing import Any
 
 from legacy_ckpt.objects.between import by_graph
 from legacy_ckpt.objects.building import NotBuiltError, refuse_unbuilt
-from legacy_ckpt.objects.live import LiveCheckpoint, live, rooted
+from legacy_ckpt.objects.live import LiveCheckpoint, live, refuse_empty, rooted
 from migration.checkpoint import Checkpoint, Style
 from migration.errors import InputError, PlanError, Problem, UnmappedError
 from migration.planning.options import Options
@@ -41,14 +41,18 @@ def task_for(
     rules: RulesLike,
     mapping: Mapping[str, str] | None,
     options: Options | None,
+    partial: bool,
 ) -> Task:
     """The task of a restore, checked on both sides as far as no tensor is read.
 
     Raises NotBuiltError, InputError, or PlanError where the plan was made for another source or target.
     """
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise InputError(f"mapping is a dict from one name to another, not a {type(mapping).__name__}")
     root = rooted(target)
-    refuse_unbuilt(root, optimizers=_needs_optimizer(source, options))
+    refuse_unbuilt(root, optimizers=_needs_optimizer(source, options), unused=not partial)
     objects = live(root)
+    refuse_empty(objects)
     template = Template(checkpoint=objects, graph=objects.graph)
     if plan is not None:
         if rules is not None or mapping or options is not None:

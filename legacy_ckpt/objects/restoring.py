@@ -33,7 +33,8 @@ def restore(
     path: whatever `migration.Checkpoint.open` opens.
     plan: a Plan or the path of a plan file; or `rules` (what `Rules.of` takes), `mapping` and `options` as
         for `migration.make_plan`, which decides by full names, paths and likeness otherwise.
-    partial: leave tensors as they are for which the checkpoint has nothing.
+    partial: leave tensors as they are for which the checkpoint has nothing, and layers that a built model
+        never called.
 
     Returns what was restored and what was not, on both sides, unread keys included. Raises NotBuiltError,
     CheckpointNotFoundError, UnmappedError where something is undecided or (unless `partial`) missing,
@@ -46,7 +47,7 @@ def restore(
             "gives None for a directory without a state file, TensorFlow's also for a prefix in its place"
         )
     source = path if isinstance(path, Checkpoint) else Checkpoint.open(path)
-    task = task_for(target, source, plan, rules, mapping, options)
+    task = task_for(target, source, plan, rules, mapping, options, partial)
     check_decided(task.plan, partial)
     steps = [step for step in task.plan.steps if step.target in task.live.places]
     kept = [step for step in steps if _keeps(step)]

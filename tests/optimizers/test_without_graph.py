@@ -195,3 +195,10 @@ def test_momentum_that_the_source_did_not_have_is_told(meta: bool, tmp_path: Pat
         assert told(plan, "learning_rate=0.1", "a constant of the graph")
     else:
         assert told(plan, "learning_rate stays the template's")
+
+
+def test_powers_are_not_computed_by_an_optimizer_that_has_none(tmp_path: Path) -> None:
+    prefix = Graph(lambda step: v1.train.AdamOptimizer(0.1)).save(str(tmp_path / "model"))
+    plan = make_plan(prefix, template_of("keras3", "GradientDescent", tmp_path))
+    reasons = {left.key: left.reason for left in plan.drops}
+    assert "the source's optimizer is Adam" in reasons["beta1_power"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
 
-from migration.planning.transforms import Cast, Reshape, Transform, Transpose
+from migration.planning.transforms import Reshape, Transform, Transpose
 from migration.tensors import DType, TensorSpec
 
 MOST_TRANSPOSED = 5  # dimensions: more have too many permutations to mean anything
@@ -72,41 +72,35 @@ def _transposed(source: tuple[int, ...], target: tuple[int, ...]) -> Fitting:
     return Fitting(Fit.TRANSPOSED, (Transpose(fitting[0]),), len(fitting) == 1)
 
 
-def _casts(source: DType, target: DType) -> tuple[tuple[Transform, ...], bool] | None:
-    if source is target:
-        return (), True
+def _kin(source: DType, target: DType) -> bool:
+    """Whether a tensor may change its dtype so: between floats, or between indices. The planner casts."""
     floats = source.is_floating and target.is_floating
     integers = {source, target} <= {DType.INT32, DType.INT64}
-    if not (floats or integers):
-        return None
-    widens = (source.itemsize or 0) < (target.itemsize or 0)
-    return (Cast(target),), widens
+    return source is target or floats or integers
 
 
 @lru_cache(maxsize=65536)
 def fit(source: TensorSpec, target: TensorSpec) -> Fitting:
-    """How a tensor of one spec becomes the other; Fit.NONE where it cannot without changing its meaning."""
-    casts = _casts(source.dtype, target.dtype)
-    if casts is None or source.size != target.size:
+    """How a tensor takes on the other's shape; Fit.NONE where it cannot without changing its meaning."""
+    if not _kin(source.dtype, target.dtype) or source.size != target.size:
         return NO_FIT
-    cast, exact = casts
     one, other = source.shape, target.shape
     if one == other:
-        return Fitting(Fit.EXACT, cast, exact)
+        return Fitting(Fit.EXACT)
     wide, needed = _wide(one), _wide(other)
-    reshape = (Reshape(other), *cast)
+    reshape = (Reshape(other),)
     if wide == needed and min(len(one), len(other)) < 2:
         return Fitting(Fit.FLATTENED, reshape, alone=False)
     if wide == needed:
-        return Fitting(Fit.SQUEEZED, reshape, exact)
+        return Fitting(Fit.SQUEEZED, reshape)
     if _regroups(wide, needed):
-        return Fitting(Fit.REGROUPED, reshape, exact and len(set(wide)) == len(wide))
+        return Fitting(Fit.REGROUPED, reshape, len(set(wide)) == len(wide))
     turned = _transposed(one, other) if len(one) == len(other) else _transposed(wide, needed)
     if turned.fit is Fit.NONE:
         return NO_FIT
     before: tuple[Transform, ...] = () if len(one) == len(other) else (Reshape(wide),)
     after: tuple[Transform, ...] = () if len(one) == len(other) else (Reshape(other),)
-    return Fitting(turned.fit, (*before, *turned.transforms, *after, *cast), exact and turned.alone)
+    return Fitting(turned.fit, (*before, *turned.transforms, *after), turned.alone)
 
 
 def block_key(spec: TensorSpec) -> tuple[int, str]:

@@ -146,7 +146,7 @@ class _Weighed:
 
 def _weighed(matter: Matter, tier: Tier, agreeing: Agreement, every: Agreement, block: Block) -> _Weighed:
     numbers = NUMBERS * agreeing.between(block.rows, block.columns)
-    # A link shows which numbers differ. That two slots are linked at all is no proof that they belong together.
+    # A link shows which numbers differ; that two slots are linked at all proves nothing.
     told = numbers if tier.counted else 2 * NUMBERS * agreeing.disagreement(block.rows, block.columns)
     evidence = block.worth + told + block.rarity
     doubtful = np.zeros(evidence.shape, bool)

@@ -61,7 +61,7 @@ def _left_of(
     pair = next((pair for pair in pairs if optimizer in pair.sources), None)
     doubted = [key for keys in optimizer.doubts.values() for key in keys]
     for key in (*optimizer.scalars.values(), *doubted):
-        yield key, "the target computes it from its step count", True
+        yield key, _why_no_scalar(optimizer, pair, pairs, options), True
     for number in optimizer.numbers.values():
         if number.key is not None:
             yield number.key, "a hyperparameter that the target keeps in no variable", True
@@ -74,6 +74,18 @@ def _left_of(
             yield key, "its variable has no place in the template", False
         else:
             yield key, *_placeless(optimizer, slot, pair.target)
+
+
+def _why_no_scalar(
+    optimizer: SourceOptimizer, pair: Pair | None, pairs: Sequence[Pair], options: Options
+) -> str:
+    if options.optimizer == "drop":
+        return "--optimizer=drop"
+    if pair is None:
+        return f"a beta power goes with its slots: {_unpaired(optimizer, [one.target for one in pairs])[0]}"
+    if "beta1_power" in pair.target.scalars:
+        return f"another one than what {pair.target.path} takes, or one that it may: see what is undecided"
+    return "the target computes it from its step count"
 
 
 def _unpaired(optimizer: SourceOptimizer, targets: Sequence[TargetOptimizer]) -> tuple[str, bool]:

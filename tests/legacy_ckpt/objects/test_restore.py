@@ -390,6 +390,51 @@ def test_an_optimizer_that_would_lose_its_state_is_refused(flavour: Any, trained
     np.testing.assert_allclose(model(INPUTS), trained.outputs, rtol=1e-5)
 
 
+class Spare(tf_keras.Model):
+    """Has a layer that it never calls, and one that it calls in training only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.out = tf_keras.layers.Dense(3, activation="tanh"), tf_keras.layers.Dense(1)
+        self.dropout = tf_keras.layers.Dropout(0.5)
+        self.spare: Any = None
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        hidden = self.dense(inputs)
+        return self.out(self.dropout(hidden) if training else hidden)
+
+
+def test_a_layer_that_is_called_in_training_only(trained: Trained) -> None:
+    model = Spare()
+    model(INPUTS)
+    legacy_ckpt.restore(model, trained.prefix)
+    np.testing.assert_allclose(model(INPUTS), trained.outputs, rtol=1e-5)
+
+
+def test_a_layer_that_is_never_called(trained: Trained, tmp_path: Path) -> None:
+    model = Spare()
+    model.spare = tf_keras.layers.Dense(9)
+    model(INPUTS)
+    with pytest.raises(NotBuiltError, match=r"Dense 'dense.*never called it.*partial=True"):
+        legacy_ckpt.restore(model, trained.prefix)
+    legacy_ckpt.restore(model, trained.prefix, partial=True)
+    np.testing.assert_allclose(model(INPUTS), trained.outputs, rtol=1e-5)
+    assert legacy_ckpt.save_names(model, tmp_path / "names").tensors == 4
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_optimizer_that_scales_the_loss(flavour: Any, trained: Trained) -> None:
+    model = _model(flavour)
+    optimizer = flavour.mixed_precision.LossScaleOptimizer(flavour.optimizers.Adam())
+    target = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    with pytest.raises(NotBuiltError, match=r"optimizer.build\("):
+        legacy_ckpt.restore(target, trained.prefix)
+    optimizer.build(model.trainable_variables)
+    report = legacy_ckpt.restore(target, trained.prefix)
+    assert not report.left_over
+    assert not report.missing
+
+
 def _zero_step(optimizer: Any, variables: Any) -> None:
     optimizer.apply_gradients([(tf.zeros_like(each), each) for each in variables])
 
@@ -520,11 +565,19 @@ def test_many_tensors_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (Net, lambda prefix: prefix.replace("-7", "-{step}"), CheckpointNotFoundError, "model.ckpt-7"),
         (object, str, InputError, r"object cannot be restored: .*wrap objects by name"),
         (lambda: tf.Variable([1.0]).numpy(), str, InputError, "ndarray cannot be restored"),
+        (tf.train.Checkpoint, str, InputError, "the live Checkpoint holds no variables: attach them first"),
+        (tf.Module, str, InputError, "the live Module holds no variables"),
+        (dict, str, InputError, "holds no variables"),
     ],
 )
 def test_bad_input_is_told(target: Any, path: Any, error: Any, told: str, trained: Trained) -> None:
     with pytest.raises(error, match=told):
         legacy_ckpt.restore(target(), path(trained.prefix))
+
+
+def test_a_mapping_that_is_none(trained: Trained) -> None:
+    with pytest.raises(InputError, match="mapping is a dict from one name to another, not a list"):
+        legacy_ckpt.restore(Net(), trained.prefix, mapping=["w"])  # type: ignore[arg-type]
 
 
 def test_graph_mode_is_told(trained: Trained) -> None:

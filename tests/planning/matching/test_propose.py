@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from migration.planning.matching import pieces, propose
 from migration.planning.plan import Confidence
-from migration.planning.transforms import Cast, Reshape, Transpose, output_of
+from migration.planning.transforms import Reshape, Transpose, output_of
 from tests.planning.matching.sides import by_path, decided, key, sources, spec, targets
 
 pytestmark = pytest.mark.quick
@@ -179,10 +179,13 @@ def test_a_layer_stays_together_where_its_kernel_is_turned() -> None:
     assert by_path(proposal)["m/up_proj/kernel"].transforms == (Transpose((1, 0)),)
 
 
-def test_a_wider_dtype_is_a_cast() -> None:
-    theirs = targets(("dense/kernel", (10, 20)))
-    (pair,) = propose(sources(("dense/kernel", (10, 20)), dtype="bfloat16"), theirs).pairs
-    assert pair.transforms == (Cast(theirs[0].spec.dtype),)
+@pytest.mark.parametrize(("dtype", "met"), [("bfloat16", True), ("float64", True), ("int32", False)])
+def test_floats_of_other_widths_meet(dtype: str, met: bool) -> None:
+    """The cast is the planner's."""
+    pairs = propose(
+        sources(("dense/kernel", (10, 20)), dtype=dtype), targets(("dense/kernel", (10, 20)))
+    ).pairs
+    assert [pair.transforms for pair in pairs] == [()] * met
 
 
 TOWERS = [(f"tower_{letter}/{leaf}", s) for letter in "ab" for leaf, s in _layer((4, 4))]
