@@ -91,7 +91,6 @@ class CheckpointWriter:
                     f"{path} is of another model: it has nothing for some of the variables: {text}; "
                     "legacy_ckpt.restore(objects, path, partial=True) takes what fits"
                 ) from None
-        status.expect_partial()
 
     def advance(self, highest: int) -> int:
         """The save counter's, moved beyond `highest`: going back to an older one overwrites nothing."""

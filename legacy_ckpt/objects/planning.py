@@ -115,10 +115,15 @@ def check_decided(plan: Plan, partial: bool) -> None:
     if problems:
         raise UnmappedError(
             f"{len(undecided)} undecided, {len(plan.unfilled)} missing from the checkpoint, "
-            f"{len(plan.unused)} of its keys unread; nothing was changed. Rules or a mapping decide; "
-            "partial=True restores what is certain",
+            f"{len(plan.unused)} of its keys unread; nothing was changed. {_way_on(bool(undecided))}",
             problems + [_unread(left) for left in plan.unused],
         )
+
+
+def _way_on(undecided: bool) -> str:
+    if undecided:
+        return "Rules or a mapping decide, with partial=True as well: nothing is guessed"
+    return "Rules or a mapping decide; partial=True leaves what is missing as it is"
 
 
 def _missing(left: Left) -> Problem:

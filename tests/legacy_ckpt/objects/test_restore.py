@@ -297,6 +297,17 @@ def test_partial_leaves_the_rest_alone(trained: Trained) -> None:
     np.testing.assert_array_equal(net.dense.bias, trained.values["dense/bias"])
 
 
+@pytest.mark.parametrize("partial", [False, True])
+def test_what_is_undecided_is_told_and_never_guessed(partial: bool, tmp_path: Path) -> None:
+    saver = legacy_ckpt.Saver({name: tf.Variable([1.0, 2.0, 3.0]) for name in ("one", "two")})
+    prefix = saver.save(None, tmp_path / "model.ckpt")
+    target = tf.train.Checkpoint(other=tf.Variable([0.0, 0.0, 0.0]))
+    told = r"1 undecided(.|\n)*mapping decide, with partial=True as well(.|\n)*one, two"
+    with pytest.raises(UnmappedError, match=told):
+        legacy_ckpt.restore(target, prefix, partial=partial)
+    np.testing.assert_array_equal(target.other, [0, 0, 0])
+
+
 def test_a_model_that_differs_is_told_and_unchanged(trained: Trained) -> None:
     model = _model(keras, outputs=2)
     before = [each.copy() for each in model.get_weights()]
