@@ -97,7 +97,7 @@ def _value(tensor: Any) -> Any:
     for operation in tensor.consumers():
         if operation.type == "ReadVariableOp":
             return operation.outputs[0]
-    raise InputError(f"{tensor.name} is a handle, and the graph has no op that reads its value: fetch another")
+    raise InputError(f"{tensor.name} is a handle, and no op of the graph reads its value: fetch another")
 
 
 def _first_line(error: Exception) -> str:

@@ -115,3 +115,11 @@ def write_state(file: str, state: CheckpointState) -> None:
                 os.unlink(aside)
     except OSError as error:
         raise TargetError(f"{file}: cannot be written ({error.strerror}): check its permissions") from error
+
+
+def free_name(file: str) -> str:
+    """A name beside `file`, not in use, for what it holds now."""
+    number = 1
+    while os.path.lexists(f"{file}.old-{number}"):
+        number += 1
+    return f"{file}.old-{number}"

@@ -69,7 +69,9 @@ class CheckpointManager:
         self._step_counter, self._interval = step_counter, checkpoint_interval
         self._last_step = last_checkpoint_step
         self._shelf = Shelf(
-            _checked(os.fspath(directory)), checkpoint_name, (best_metric, best_mode, keep_best)
+            _checked(os.fspath(directory), checkpoint_name),
+            checkpoint_name,
+            (best_metric, best_mode, keep_best),
         )
 
     @property
@@ -215,13 +217,18 @@ def check_retention(max_to_keep: float | None, keep_best: int) -> None:
         raise ValueError(f"keep_best is 0 or more, not {keep_best}")
 
 
-def _checked(directory: str) -> str:
+def _checked(directory: str, checkpoint_name: str) -> str:
     field = _FIELD.search(directory)
     if field:
         parent = os.path.dirname(directory[: field.start()]) or "."
         raise ValueError(
             f"directory={directory!r}: {field[0]} is never filled in, as a manager numbers its checkpoints "
             f"itself: give the directory alone, such as {parent!r}, and perhaps checkpoint_name"
+        )
+    if field := _FIELD.search(checkpoint_name):
+        raise ValueError(
+            f"checkpoint_name={checkpoint_name!r}: {field[0]} is never filled in, as a manager numbers its "
+            "checkpoints itself: give a plain name, such as 'ckpt'"
         )
     if _gfile.exists(directory) and not _gfile.isdir(directory):
         raise ValueError(f"directory={directory!r} is a file: give the directory of the checkpoints")

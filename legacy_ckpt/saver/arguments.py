@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,22 @@ from tensorflow.python.client import session as session_lib
 from tensorflow.python.training import monitored_session
 from tensorflow.python.util import compat
 
+_FIELD = re.compile(r"\{(epoch|step|batch|\w*loss|\w*acc\w*)(:[^{}]*)?\}")
+
 
 def plain_path(path: Any) -> Any:
     """A `pathlib.Path` as the str it stands for; anything else unchanged."""
     return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+def refuse_unfilled(path: Any) -> None:
+    """Raises ValueError for a prefix to write with a field such as `{epoch}` that nobody filled in."""
+    field = _FIELD.search(os.path.basename(path)) if isinstance(path, str) else None
+    if field:
+        raise ValueError(
+            f"save_path={path!r}: {field[0]} is never filled in: a Saver numbers its checkpoints by "
+            "global_step=, or format the path first"
+        )
 
 
 def plain_paths(paths: Any) -> Any:

@@ -21,6 +21,7 @@ from legacy_ckpt.saver.arguments import (
     plain_paths,
     plain_variables,
     raw_session,
+    refuse_unfilled,
     step_number,
 )
 from legacy_ckpt.saver.finding import find_prefix
@@ -147,6 +148,7 @@ class Saver(stock.StockSaver):  # type: ignore[misc]  # TensorFlow ships no type
         variable; `save_path` a `pathlib.Path`; `sess` a MonitoredSession.
         """
         sess, save_path = raw_session(sess), plain_path(save_path)
+        refuse_unfilled(save_path)
         if isinstance(save_path, str) and save_path.endswith("/"):
             warnings.warn(f"{save_path!r} is a directory: the files in it get no name", stacklevel=2)
         with self._mode_of(sess), advised():

@@ -47,7 +47,7 @@ def _foreign(path: str, kind: str) -> Finding:
 
 
 def _loader(path: str, suffix: str) -> str:
-    """The command that loads a Keras file; what stands in the place of a checkpoint's part is copied again."""
+    """The command that loads a Keras file; in the place of a checkpoint's part, that is copied again."""
     name = os.path.basename(path)
     if name == STATE_FILE or name in SAVED_MODEL or name.endswith((INDEX, META)) or parse_shard_name(path):
         return copy_again(path)

@@ -9,7 +9,7 @@ from migration.doctor.findings import Diagnosis
 from migration.errors import MigrationError
 from migration.formats.checkpoint_state import CheckpointState
 from migration.location import locate, prefixes_in
-from migration.state_files import ReadState, read_state, write_state
+from migration.state_files import ReadState, free_name, read_state, write_state
 
 
 def mend(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def _rewrite(file: str) -> str:
         state = true_state(read_state(file))
     except MigrationError:
         state = state_of_directory(os.path.dirname(file) or ".")
-    kept = _free_name(file)
+    kept = free_name(file)
     os.link(file, kept)  # never overwrites, and the state file stays where it is until it is replaced
     write_state(file, state)
     return f"{file}: written anew with relative paths; the old one is {kept}"
@@ -77,10 +77,3 @@ def _relative(directory: str, prefix: str) -> str:
 def _written(prefix: str) -> float:
     shards = sorted(glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????"))
     return os.path.getmtime(shards[0] if shards else locate(prefix).files[0])
-
-
-def _free_name(file: str) -> str:
-    number = 1
-    while os.path.lexists(f"{file}.old-{number}"):
-        number += 1
-    return f"{file}.old-{number}"

@@ -77,7 +77,8 @@ def migrate_directory(
     planning = _Planning(template, plan, as_rules, to, mapping, rules, options, allow_unused, allow_unfilled)
     work = _Work(directory, output_dir, planning, writing or Writing())
     rows = work.run(chosen, workers or min(len(chosen), 2 * (os.cpu_count() or 1), MOST_WORKERS), progress)
-    state_file = renew_state(directory, output_dir)
+    made = [os.path.basename(row.target) for row in rows if row.outcome is not Outcome.FAILED]
+    state_file = renew_state(directory, output_dir, made)
     notes = [*directory.notes, *work.notes]
     return DirectoryReport(
         source_dir=source_dir,

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from migration.errors import MigrationError
 from migration.formats.checkpoint_state import CheckpointState
 from migration.location import INDEX, STATE_FILE
 from migration.model_dir.found import Directory, Found
-from migration.state_files import ReadState, read_state, write_state
+from migration.state_files import ReadState, free_name, read_state, write_state
 
 
-def renew_state(directory: Directory, output_dir: str) -> str | None:
+def renew_state(directory: Directory, output_dir: str, made: Collection[str]) -> str | None:
     """Write the state file of `output_dir`, unless it already says just that; returns its path.
 
     It lists what the source's state file lists, as far as it is there, in that order, with its
     timestamps. What that file leaves out (a Saver or a manager forgets the checkpoints that it keeps
     for good) is left out here too, so that no manager deletes it. What training has saved in
-    `output_dir` since, stays in the list, and stays the latest.
+    `output_dir` since, stays in the list, and stays the latest. Of the results it lists those of the names
+    `made`, and those that it listed before: a foreign checkpoint of such a name is not to be deleted.
+    A file of that name that is no state file is kept beside it.
     """
     file = os.path.join(output_dir, STATE_FILE)
+    old = _old(file)
+    ours = {*made, *(() if old is None else map(os.path.basename, old.recorded))}
     there = [
-        each for each in _in_order(directory) if os.path.isfile(os.path.join(output_dir, each.name + INDEX))
+        each
+        for each in _in_order(directory)
+        if each.name in ours and os.path.isfile(os.path.join(output_dir, each.name + INDEX))
     ]
     if not there:
         return None
-    old = _old(file)
     state = _joined(directory, there, old)
     if old is None or old.state != state:
+        if old is None and os.path.lexists(file):
+            os.link(file, free_name(file))
         write_state(file, state)
     return file
 

@@ -182,6 +182,8 @@ def _random(shape: Any, dtype: str, seed: int) -> Any:
     """Uniform in [0, 1) for floats, 0 or 1 for integers and bools; the same for the same seed."""
     import numpy as np
 
+    if not isinstance(shape, (list, tuple, int)):
+        raise ValueError(f"random is a shape, such as {{random = [8, 16], seed = 1}}, not {shape!r}")
     generator = np.random.default_rng(seed)
     kind = np.dtype(dtype)
     return (

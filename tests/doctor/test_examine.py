@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -315,3 +316,35 @@ def test_fixing_twice_keeps_both(run: Path) -> None:
 def test_nothing_else_is_fixed(run: Path, case: str) -> None:
     CASES[case][0](run)
     assert mend(examine(run)) == ()
+
+
+@pytest.mark.parametrize("name", ["a b's.h5", "model.keras", "model.ckpt-7"])
+def test_the_command_for_a_keras_file_is_one(tmp_path: Path, name: str) -> None:
+    """As a shell and Python take it; Keras goes by the suffix, so another name is copied first."""
+    path = tmp_path / name
+    path.write_bytes(ZIP if name.endswith(".keras") else HDF5)
+    (finding,) = examine(path).findings
+    words = shlex.split(finding.mend, comments=True)
+    code = words[words.index("-c") + 1]
+    compile(code, "mend", "exec")
+    assert repr(str(path) if path.suffix in (".h5", ".keras") else f"{path}.h5") in code
+    assert (words[0] == "cp") is (name == "model.ckpt-7")
+
+
+@pytest.mark.parametrize("given", ["", "m-1", "m-1-00000-of-00002"])
+def test_a_file_of_a_sharded_v1_checkpoint_is_gone(corpus: Path, tmp_path: Path, given: str) -> None:
+    shard = corpus / "tensorflow__serving__session_bundle_half_plus_two" / "export-00000-of-00001"
+    shutil.copy(shard, tmp_path / "m-1-00000-of-00002")
+    found = examine(tmp_path / given if given else tmp_path)
+    assert [(each.kind, each.where) for each in found.findings] == [
+        ("missing-shard", str(tmp_path / "m-1-00001-of-00002"))
+    ]
+
+
+def test_a_true_state_file_from_a_relative_path(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (run / "checkpoint").read_text().replace('"model', f'"{run}/model')
+    (run / "checkpoint").write_text(text)
+    monkeypatch.chdir(run.parent)
+    found = examine("run")
+    assert found.is_healthy
+    assert not found.remarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pytest
 
 from migration.checked import Writing
 from migration.checkpoint import Checkpoint
+from migration.convert import execute
 from migration.errors import CheckpointNotFoundError, InputError, UnmappedError
 from migration.formats.checkpoint_state import CheckpointState
 from migration.model_dir import Outcome, migrate_directory
 from migration.planning.options import Options
+from migration.planning.planner import make_plan
 from migration.verify import verify
 from tests.bundles import write_bundle
 from tests.model_dir.conftest import write_state, write_step
@@ -313,3 +316,117 @@ def test_killed_half_way_and_run_again(tmp_path: Path, tool: Tools) -> None:
     assert straight.is_complete
     assert contents(out) == contents(tmp_path / "straight")
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_true_absolute_state_file_seen_from_a_relative_path(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its Saver keeps for good stays out of the list, or a manager would delete it."""
+    write_state(run, [40, 50, 100], root=f"{run}/")
+    monkeypatch.chdir(tmp_path)
+    migrate_directory("old", "new")
+    names = ("model.ckpt-40", "model.ckpt-50", "model.ckpt-100")
+    assert state_of(tmp_path / "new").all_model_checkpoint_paths == names
+
+
+def test_a_copy_of_a_directory_whose_original_is_still_there(run: Path, tmp_path: Path) -> None:
+    write_state(run, [40, 50], root=f"{run}/")
+    shutil.copytree(run, tmp_path / "copy")
+    migrate_directory(tmp_path / "copy", tmp_path / "new")
+    state = state_of(tmp_path / "new")
+    assert state.model_checkpoint_path == "model.ckpt-50"
+    assert state.all_model_checkpoint_paths == ("model.ckpt-40", "model.ckpt-50")
+
+
+def test_results_of_another_template_are_not_taken_for_done(run: Path, tmp_path: Path) -> None:
+    migrate_directory(run, tmp_path / "new")
+    template = tmp_path / "new" / "model.ckpt-10"
+    report = migrate_directory(run, tmp_path / "new", template)
+    assert outcomes(report) == [Outcome.FAILED] * 6
+    assert any("were made without a template" in note for note in report.notes)
+
+
+def test_names_that_are_to_be_kept_too_are_not_taken_for_done(run: Path, tmp_path: Path) -> None:
+    migrate_directory(run, tmp_path / "new")
+    report = migrate_directory(run, tmp_path / "new", writing=Writing(keep_names=True))
+    assert outcomes(report) == [Outcome.FAILED] * 6
+
+
+def test_the_way_back_has_each_ones_own_values(run: Path, tmp_path: Path) -> None:
+    """The beta powers, which no template of weights alone has a place for: the manifests keep them."""
+    weights = Checkpoint.open(write_bundle(tmp_path / "w", {"dense/kernel": np.zeros((8, 4), np.float32)}))
+    execute(make_plan(weights), weights, str(tmp_path / "template"))
+    migrate_directory(run, tmp_path / "new", tmp_path / "template", allow_unused=True)
+    migrate_directory(tmp_path / "new", tmp_path / "back", to="name", allow_unused=True)
+    for step in (10, 20, 100):
+        was, back = (Checkpoint.open(each / f"model.ckpt-{step}") for each in (run, tmp_path / "back"))
+        for key in ("beta1_power", "beta2_power", "global_step"):
+            assert key in back.keys
+            assert back.read(key) == was.read(key)
+
+
+def test_the_latest_is_damaged(run: Path, tmp_path: Path) -> None:
+    os.truncate(run / "model.ckpt-100.data-00000-of-00001", 8)
+    report = migrate_directory(run, tmp_path / "new")
+    assert [row.step for row in report.failures] == [100]
+    assert state_of(tmp_path / "new").model_checkpoint_path == "model.ckpt-50"
+
+
+def test_what_is_no_checkpoint_any_more_is_told(run: Path, tmp_path: Path) -> None:
+    (run / "model.ckpt-20.index").unlink()  # the state file does not name it: a save that never ended
+    (run / "model.ckpt-50.index").unlink()  # it names this one
+    report = migrate_directory(run, tmp_path / "new")
+    assert [row.step for row in report.failures] == [50]
+    assert "model.ckpt-50.index: no such file" in report.failures[0].error
+    assert any("model.ckpt-20" in note and "never ended" in note for note in report.notes)
+
+
+def test_a_truncated_v1_file_is_told(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for name in ("a-1", "a-2"):
+        shutil.copy(corpus / "siemanko__tensorflow-deepq__karpathy" / "karpathy_game.ckpt", folder / name)
+    os.truncate(folder / "a-2", 3000)
+    report = migrate_directory(folder, tmp_path / "new")
+    assert [row.step for row in report.failures] == [2]
+
+
+def test_two_formats_of_one_name(corpus: Path, run: Path, tmp_path: Path) -> None:
+    shards = corpus / "tensorflow__serving__session_bundle_half_plus_two" / "export-00000-of-00001"
+    shutil.copy(shards, run / "model.ckpt-10-00000-of-00001")
+    report = migrate_directory(run, tmp_path / "new")
+    assert report.is_complete
+    assert [Path(row.target).name for row in report.rows[:2]] == ["model.ckpt-10", "model.ckpt_2-10"]
+    assert any("another checkpoint has the name" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("only", [" ", ",", "abc"])
+def test_steps_that_are_none(run: Path, tmp_path: Path, only: str) -> None:
+    with pytest.raises(InputError, match="say 'latest', or steps"):
+        migrate_directory(run, tmp_path / "new", only=only)
+
+
+def test_the_output_directory_is_a_file(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("")
+    with pytest.raises(InputError, match="is no directory"):
+        migrate_directory(run, tmp_path / "new")
+
+
+def test_a_foreign_checkpoint_of_the_same_name_is_not_listed(run: Path, tmp_path: Path) -> None:
+    """A manager would delete it."""
+    (tmp_path / "new").mkdir()
+    write_bundle(tmp_path / "new" / "model.ckpt-50", {"theirs": np.zeros(3, np.float32)})
+    before = contents(tmp_path / "new")
+    report = migrate_directory(run, tmp_path / "new")
+    assert [row.step for row in report.failures] == [50]
+    assert before.items() <= contents(tmp_path / "new").items()
+    names = ("model.ckpt-40", "model.ckpt-100")
+    assert state_of(tmp_path / "new").all_model_checkpoint_paths == names
+
+
+def test_a_foreign_file_with_the_name_of_the_state_file_is_kept(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "checkpoint").write_bytes(b"\x89HDF not a state file {")
+    migrate_directory(run, tmp_path / "new")
+    assert (tmp_path / "new" / "checkpoint.old-1").read_bytes() == b"\x89HDF not a state file {"
+    assert state_of(tmp_path / "new").model_checkpoint_path == "model.ckpt-100"

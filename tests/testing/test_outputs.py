@@ -104,6 +104,11 @@ def test_several_outputs(trained: str, model: Any) -> None:
     assert_same_outputs(trained, FEEDS, {"logits:0": "l", "classes": "c"}, named, inputs={"x": "batch"})
 
 
+def test_a_resource_variable_is_its_value(trained: str) -> None:
+    source = Checkpoint.open(trained)
+    assert_same_outputs(trained, {}, ["net/bias:0"], lambda: source.read("net/bias"))
+
+
 def test_tensors_of_tensorflow_are_taken(trained: str, model: Any) -> None:
     assert_same_outputs(trained, {"x": FEEDS["x"]}, "logits", lambda x: tf.constant(model(x)[0]))
 
@@ -292,6 +297,7 @@ BAD = {
         "no 'z', it holds x, other",
     ),
     "no key among several": ('model = "a:b"\nfetches = "x"\n[feeds]\nx = {file = "inputs.npz"}', "say which"),
+    "no shape": ('model = "a:b"\nfetches = "x"\n[feeds]\nx = {random = {shape = [1]}}', "random is a shape"),
     "a ragged list": ('model = "a:b"\nfetches = "x"\n[feeds]\nx = [[1], [1, 2]]', "feeds.x"),
     "an unknown dtype": ('model = "a:b"\nfetches = "x"\n[feeds]\nx = {values = 1, dtype = "flot"}', "flot"),
 }

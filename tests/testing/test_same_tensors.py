@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from migration import PlanError
+from migration import Checkpoint, PlanError, execute, make_plan
 from migration.testing import assert_same_tensors
+from tests.bundles import write_bundle
 from tests.testing.scene import ARRAYS, failure, mirrored, write
 
 pytestmark = pytest.mark.quick
@@ -123,3 +124,20 @@ def test_a_plan_for_other_tensors_is_refused(tmp_path: pathlib.Path) -> None:
     _, plan = mirrored(source, tmp_path / "b")
     with pytest.raises(PlanError):
         assert_same_tensors(write(tmp_path / "c", net__bias=BIAS[:2]), tmp_path / "b", plan)
+
+
+def test_another_step_of_the_same_training_is_paired_by_the_manifest(tmp_path: pathlib.Path) -> None:
+    """Where names pair nothing, the manifest does, though it was written for another source."""
+    names = {name: f"other_{number}" for number, name in enumerate(ARRAYS)}
+    source, later = write(tmp_path / "a-1"), write(tmp_path / "a-2", net__bias=BIAS + 1)
+    template, _ = mirrored(
+        Checkpoint.open(write_bundle(tmp_path / "t", _renamed(names))), tmp_path / "template"
+    )
+    execute(make_plan(source, template, mapping=names), source, tmp_path / "new")
+    text = failure(lambda: assert_same_tensors(later, tmp_path / "new"))
+    assert any(line.strip().startswith("net/bias -> other_1") for line in text)
+    assert "was written for another source" in text[-1]
+
+
+def _renamed(names: dict[str, str]) -> dict[str, Any]:
+    return {names[name]: array for name, array in ARRAYS.items()}

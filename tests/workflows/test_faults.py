@@ -107,3 +107,32 @@ def test_new_model_restored_through_the_old_checkpoint_object(directory: Path) -
     report = legacy_ckpt.restore(tf.train.Checkpoint(model=model), directory)
     assert len(report.restored) == 5
     assert not report.unread
+
+
+@pytest.mark.parametrize("name", ["m-{epoch}", "m-{epoch:04d}", "m-{val_loss:.2f}"])
+def test_an_epoch_in_what_a_saver_or_a_manager_writes(tmp_path: Path, name: str) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.get_variable("w", [1])
+        session.run(v1.global_variables_initializer())
+        with pytest.raises(ValueError, match="is never filled in"):
+            legacy_ckpt.Saver().save(session, str(tmp_path / name))
+    with pytest.raises(ValueError, match="is never filled in"):
+        legacy_ckpt.CheckpointManager(tf.train.Checkpoint(), tmp_path, 3, checkpoint_name=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manager_restores_a_model_with_a_layer_more(tmp_path: Path) -> None:
+    legacy_ckpt.CheckpointManager(tf.train.Checkpoint(model=_model()), tmp_path, 3).save()
+    larger = keras.Sequential([*_model().layers, keras.layers.Dense(1)])
+    larger.build([None, 10])
+    manager = legacy_ckpt.CheckpointManager(tf.train.Checkpoint(model=larger), tmp_path, 3)
+    with pytest.raises(InputError, match="nothing for some of the variables"):
+        manager.restore_or_initialize()
+
+
+def test_a_manager_restores_what_write_wrote(tmp_path: Path) -> None:
+    """Without a save counter, which `write` leaves out: no fault."""
+    model = _model()
+    tf.train.Checkpoint(model=model).write(str(tmp_path / "ckpt-1"))
+    manager = legacy_ckpt.CheckpointManager(tf.train.Checkpoint(model=_model()), tmp_path, 3)
+    assert manager.restore(tmp_path / "ckpt-1") == str(tmp_path / "ckpt-1")

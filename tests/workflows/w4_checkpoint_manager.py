@@ -23,7 +23,9 @@ def main(workdir: Path) -> list[str]:
     w1_save_and_restore.train(workdir / "run")
     model = small_net.keras_model()
     checkpoint = tf.train.Checkpoint(model=model)
-    print(migrate_directory(workdir / "run", workdir / "new", legacy_ckpt.template(checkpoint)))
+    report = migrate_directory(workdir / "run", workdir / "new", legacy_ckpt.template(checkpoint))
+    for row in report.rows:
+        print(f"{row.target}: {row.outcome.value}")
     manager = tf.train.CheckpointManager(checkpoint, str(workdir / "new"), max_to_keep=3)
     print("restored", manager.restore_or_initialize())
     assert int(model.optimizer.iterations) == 30

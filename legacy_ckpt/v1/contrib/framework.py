@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from legacy_ckpt.management import state
 from legacy_ckpt.saver import Saver
+from legacy_ckpt.v1 import train
 from legacy_ckpt.v1.gone import gone
-from legacy_ckpt.v1.train import init_from_checkpoint, list_variables, load_checkpoint, load_variable
 
 _v1 = tf.compat.v1
 _Path = str | os.PathLike[str]
@@ -22,6 +22,26 @@ create_global_step = _v1.train.create_global_step
 get_global_step = _v1.train.get_global_step
 get_or_create_global_step = _v1.train.get_or_create_global_step
 assert_global_step = _v1.train.assert_global_step
+
+
+def load_checkpoint(filepattern: _Path) -> Any:
+    """A reader of the checkpoint at a prefix, at one of its files or in a directory."""
+    return train.load_checkpoint(filepattern)
+
+
+def load_variable(checkpoint_dir: _Path, name: str) -> Any:
+    """The value of one variable, by its name or its tensor's (`w:0`)."""
+    return train.load_variable(checkpoint_dir, name)
+
+
+def list_variables(checkpoint_dir: _Path) -> list[tuple[str, list[int]]]:
+    """All names and shapes, sorted."""
+    return train.list_variables(checkpoint_dir)
+
+
+def init_from_checkpoint(checkpoint_dir: _Path, assignment_map: Any) -> None:
+    """Let variables start with a checkpoint's values, as `tf.compat.v1.train.init_from_checkpoint` does."""
+    train.init_from_checkpoint(checkpoint_dir, assignment_map)
 
 
 def get_variables(

@@ -156,3 +156,12 @@ def test_reading_and_initializing(graph: Any, prefix: str) -> None:
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         np.testing.assert_array_equal(_value(session, "net/conv/b"), [0, 1, 2])
+
+
+def test_arguments_have_the_names_that_they_had(graph: Any, prefix: str) -> None:
+    assert framework.load_checkpoint(filepattern=prefix).has_tensor("net/conv/b")
+    assert ("net/conv/b", [3]) in framework.list_variables(checkpoint_dir=prefix)
+    np.testing.assert_array_equal(
+        framework.load_variable(checkpoint_dir=prefix, name="net/conv/b"), [0, 1, 2]
+    )
+    framework.init_from_checkpoint(checkpoint_dir=prefix, assignment_map={"net/conv/": "net/conv/"})
