@@ -8,7 +8,7 @@ from dataclasses import replace
 from legacy_ckpt.objects.live import LiveCheckpoint
 from migration.checkpoint import Checkpoint
 from migration.formats.object_graph import ObjectGraph
-from migration.planning.onto import kept_step
+from migration.planning.keeping import kept_step
 from migration.planning.plan import Left, Plan, Source, Step
 from migration.planning.savecounter import SAVE_COUNTER_KEY
 from migration.planning.signature import signature_of

@@ -9,6 +9,7 @@ from typing import Any
 from legacy_ckpt.objects.building import refuse_unbuilt
 from legacy_ckpt.objects.live import live, refuse_empty, rooted
 from legacy_ckpt.objects.planning import PlanLike, RulesLike
+from legacy_ckpt.saver.arguments import refuse_unfilled
 from migration.convert import Receipt, execute
 from migration.errors import InputError
 from migration.planning.options import Options
@@ -39,9 +40,10 @@ def save_names(
 
     Returns the receipt of the write; its `prefix` is what a Saver restores. Raises NotBuiltError, PlanError
     where names are missing or collide, UnmappedError where something of `like` is left without a value,
-    TargetError where the prefix exists (unless `overwrite`) or cannot be written. Written aside and renamed:
-    after an error nothing is left behind.
+    ValueError for a prefix with a field such as {epoch}, and TargetError where the prefix exists (unless
+    `overwrite`) or cannot be written. Written aside and renamed: after an error nothing is left behind.
     """
+    refuse_unfilled(os.fspath(prefix))
     root = rooted(target)
     refuse_unbuilt(root, optimizers=False, unused=False)
     source = live(root)

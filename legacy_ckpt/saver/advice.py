@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+_OTHER_GRAPH = (
+    "the session is of another graph than the Saver's: pass a session of the graph that the Saver was "
+    "built in, or build one inside `with session.graph.as_default():`"
+)
 _ADVICE = {
     "No variables to save": (
         "create the variables before the Saver, pass them as var_list=..., "
@@ -23,6 +27,8 @@ _ADVICE = {
     ),
     "`var_list` must specify a list": "for example Saver(model.variables) or Saver({'w': w})",
     "should be called before save": "call saver.build() once the graph is complete",
+    "does not exist in the graph": _OTHER_GRAPH,
+    "is not an element of this graph": _OTHER_GRAPH,
     "closed Session": "save or restore inside the `with` of the session",
 }
 

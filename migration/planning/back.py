@@ -120,14 +120,14 @@ def by_mapping(source: Checkpoint, template: Template, mapping: Mapping[str, str
 
 
 def _misplaced(place: str, targets: list[Target], places: Places) -> Problem:
-    from migration.suggest import nearest
+    from migration.suggest import did_you_mean, nearest
 
     if targets:
         return Problem(
             kind="ambiguous", where=place, message=f"names {len(targets)} tensors: use the key of one"
         )
-    near = ", ".join(nearest(place, places.spellings))
-    return Problem(kind="absent", where=place, message=f"no object of the source; the nearest: {near}")
+    near = did_you_mean(nearest(place, places.spellings))
+    return Problem(kind="absent", where=place, message=f"no object of the source{near}")
 
 
 def _twice(names: Mapping[str, str]) -> Iterable[Problem]:

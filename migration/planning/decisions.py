@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from migration.errors import InputError
-from migration.planning.plan import Plan, Source, Step
+from migration.planning.keeping import kept_step
+from migration.planning.plan import Plan
 
 
 def allow(plan: Plan, *, unused: bool = False, unfilled: bool = False) -> Plan:
@@ -23,17 +24,6 @@ def allow(plan: Plan, *, unused: bool = False, unfilled: bool = False) -> Plan:
             return replace(plan, unfilled=(), notes=(*plan.notes, *notes))
         if plan.template is None:
             raise InputError("only a template has values for targets that the source has nothing for")
-        kept = tuple(
-            Step(
-                target=left.key,
-                spec=left.spec,
-                sources=(Source(key=left.key, template=True),),
-                origin="template",
-                reason="the source has nothing for it",
-                paths=left.paths,
-                full_name=left.full_name,
-            )
-            for left in plan.unfilled
-        )
+        kept = tuple(kept_step(left, "the source has nothing for it") for left in plan.unfilled)
         plan = replace(plan, steps=(*plan.steps, *kept), unfilled=())
     return plan

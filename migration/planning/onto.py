@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from migration.planning.candidates import Candidate
-from migration.planning.plan import Confidence, Left, Source, Step
+from migration.planning.keeping import kept_step
+from migration.planning.plan import Confidence, Left, Step
 from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step
 from migration.planning.targets import Target
 from migration.planning.transforms import Cast, Transform
@@ -193,19 +194,6 @@ def of_template(targets: Iterable[Target]) -> tuple[list[Step], list[Target]]:
         else:
             rest.append(target)
     return steps, rest
-
-
-def kept_step(target: Target, reason: str) -> Step:
-    """The step that takes the template's own value."""
-    return Step(
-        target=target.key,
-        spec=target.spec,
-        sources=(Source(key=target.key, template=True),),
-        origin="template",
-        reason=f"the template's own value: {reason}",
-        paths=target.paths,
-        full_name=target.full_name,
-    )
 
 
 _METRICS = frozenset({"metrics", "_metrics", "_loss_tracker", "_compile_metrics", "keras_api"})

@@ -122,6 +122,20 @@ OP_KINDS: Mapping[str, OpKind] = {
 }
 OP_NUMBERS: Mapping[str, str] = {"lr": "learning_rate", "lr_power": "learning_rate_power"}
 
+# What Keras calls its hyperparameters, in variables and in names -> what they are called here.
+KERAS_NUMBERS = {
+    "learning_rate": "learning_rate",
+    "beta_1": "beta1",
+    "beta_2": "beta2",
+    "rho": "rho",
+    "momentum": "momentum",
+    "l1_regularization_strength": "l1",
+    "l2_regularization_strength": "l2",
+    "learning_rate_power": "learning_rate_power",
+    "decay": "decay",
+    "beta": "beta",
+    "momentum_cache": "momentum_cache",
+}
 # tf_keras optimizers.legacy (and OptimizerV2 in TF 2.x estimators): slot name -> (kind's slot) by kind.
 LEGACY_SLOTS: Mapping[str, Mapping[str, str]] = {
     "Adam": {"m": "m", "v": "v", "vhat": "vhat"},

@@ -10,10 +10,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from migration.planning.keeping import kept_step
 from migration.planning.optimizers.hyperparameters import learning_rate, shown
 from migration.planning.optimizers.kinds import KINDS
 from migration.planning.optimizers.matching import Pair
-from migration.planning.optimizers.slots import Told, from_template
+from migration.planning.optimizers.slots import Told
 from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState, TargetOptimizer
 from migration.planning.optimizers.step import StepCount, count_updates, is_step_name
 from migration.planning.options import Options
@@ -34,10 +35,10 @@ def scalar_steps(
 ) -> list[Step]:
     """A step for every scalar of the pair's target, and for what only the template can fill."""
     target = pair.target
-    steps = [from_template(template.by_key[key], "the optimizer's own") for key in target.others]
+    steps = [kept_step(template.by_key[key], "the optimizer's own") for key in target.others]
     if options.optimizer == "drop":
         return steps + [
-            from_template(template.by_key[key], "--optimizer=drop") for key in target.scalars.values()
+            kept_step(template.by_key[key], "--optimizer=drop") for key in target.scalars.values()
         ]
     if not pair.sources and target.kind != "wrapper":
         return steps + _alone(target, state, template, options, read, told)
@@ -48,7 +49,7 @@ def scalar_steps(
         if role == "iterations":
             step = _iterations(wanted, count)
         elif source is None:
-            step = from_template(wanted, "no optimizer in the source")
+            step = kept_step(wanted, "no optimizer in the source")
         elif role in ("beta1_power", "beta2_power"):
             step = _power(role, wanted, source, count, state, read, told)
         else:
@@ -77,7 +78,7 @@ def _alone(
     plain = target.kind in _STATELESS and not state.optimizers
     steps: list[Step] = []
     for role, key in target.scalars.items():
-        step = from_template(template.by_key[key], "no optimizer of its kind in the source")
+        step = kept_step(template.by_key[key], "no optimizer of its kind in the source")
         if role == "learning_rate" and options.learning_rate is not None:
             told.note(f"{target.path}: learning_rate={options.learning_rate}, from --learning_rate")
             reason = "learning_rate: --learning_rate"
@@ -167,7 +168,7 @@ def _step(
 
 def _iterations(target: Target, count: StepCount | None) -> Step:
     if count is None:
-        return from_template(target, "the source counts no steps")
+        return kept_step(target, "the source counts no steps")
     reason = f"the number of updates: {count.reason}"
     step = _step(target, count.sources, count.as_dtype(target.spec.dtype), reason)
     return replace(step, confidence=count.confidence, candidates=count.candidates)
@@ -202,7 +203,7 @@ def _power(
         told.problem(
             "step", target.key, f"{role} is {beta}^(step + 1), and nothing tells the step: give --step"
         )
-        return from_template(target, "nothing tells the step")
+        return kept_step(target, "nothing tells the step")
     reason = f"{shown(base)}^(step + 1), step from {count.reason}"
     if count.value is not None and not count.sources:
         return _step(target, (), (Constant(float(base ** (count.value + 1))),), reason)
@@ -238,4 +239,4 @@ def _number(
     why = number.origin or "not known from the source"
     if source.kind in KINDS and role in KINDS[source.kind].numbers:
         told.note(f"{path}: {role} stays the template's ({why})")
-    return from_template(target, f"{role}: {why}")
+    return kept_step(target, f"{role}: {why}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.errors import Problem
+from migration.planning.keeping import kept_step
 from migration.planning.optimizers.hyperparameters import learning_rate, shown
 from migration.planning.optimizers.matching import Pair
 from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState, TargetOptimizer
@@ -45,19 +46,6 @@ class Told:
         self.problems[where] = Problem(kind=kind, where=where, message=message)
 
 
-def from_template(target: Target, reason: str) -> Step:
-    """The step that keeps the template's own value."""
-    return Step(
-        target=target.key,
-        spec=target.spec,
-        sources=(Source(key=target.key, template=True),),
-        origin="template",
-        reason=f"the template's own value: {reason}",
-        paths=target.paths,
-        full_name=target.full_name,
-    )
-
-
 def slot_steps(
     pair: Pair,
     state: SourceState,
@@ -76,7 +64,7 @@ def slot_steps(
     for (node, slot), key in pair.target.slots.items():
         target, weight = template.by_key[key], weights.get(node)
         if options.optimizer == "drop":
-            steps.append(from_template(target, "--optimizer=drop"))
+            steps.append(kept_step(target, "--optimizer=drop"))
             continue
         carried = (
             _carried(pair, state, slot, target, weight, template, options, read, told) if weight else None
@@ -87,7 +75,7 @@ def slot_steps(
         step = carried or doubtful
         if step is None:
             fresh[slot] = fresh.get(slot, 0) + 1
-            step = from_template(target, "the source has no such slot for this variable")
+            step = kept_step(target, "the source has no such slot for this variable")
         steps.append(step)
     for slot, count in fresh.items():
         if pair.sources:

@@ -9,24 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from migration.planning.optimizers.kinds import KERAS_NUMBERS
 from migration.planning.optimizers.state import Number, SourceOptimizer
 from migration.tensors import TensorSpec
 
 _ROLES = {"iter": "iterations", "iterations": "iterations"}
-_NUMBERS = {
-    "lr": "learning_rate",
-    "learning_rate": "learning_rate",
-    "beta_1": "beta1",
-    "beta_2": "beta2",
-    "rho": "rho",
-    "momentum": "momentum",
-    "l1_regularization_strength": "l1",
-    "l2_regularization_strength": "l2",
-    "learning_rate_power": "learning_rate_power",
-    "decay": "decay",
-    "beta": "beta",
-    "momentum_cache": "momentum_cache",
-}
+_NUMBERS = {"lr": "learning_rate", **KERAS_NUMBERS}
 
 
 def with_stored(optimizer: SourceOptimizer, specs: Mapping[str, TensorSpec]) -> SourceOptimizer:

@@ -13,25 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from migration.formats.object_graph import Node
 from migration.planning.optimizers.keras_template import keras_optimizer
-from migration.planning.optimizers.kinds import KINDS, LEGACY_SLOTS
+from migration.planning.optimizers.kinds import KERAS_NUMBERS, KINDS, LEGACY_SLOTS
 from migration.planning.optimizers.state import TargetOptimizer
 from migration.planning.targets import Template
 
 _LEGACY_MARKS = frozenset({"iter", "decay"})  # a schedule stands in no variable: no learning_rate then
-_LEGACY_SCALARS = {
-    "iter": "iterations",
-    "learning_rate": "learning_rate",
-    "beta_1": "beta1",
-    "beta_2": "beta2",
-    "rho": "rho",
-    "momentum": "momentum",
-    "l1_regularization_strength": "l1",
-    "l2_regularization_strength": "l2",
-    "learning_rate_power": "learning_rate_power",
-    "decay": "decay",
-    "beta": "beta",
-    "momentum_cache": "momentum_cache",
-}
+_LEGACY_SCALARS = {"iter": "iterations", **KERAS_NUMBERS}
 _V1_SCALARS = frozenset({"beta1_power", "beta2_power"})
 # By the set of slots; legacy Adam, Adamax and Nadam have the same, and only names and the source tell.
 _LEGACY_KINDS: tuple[tuple[frozenset[str], str], ...] = (

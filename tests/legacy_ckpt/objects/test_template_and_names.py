@@ -156,6 +156,11 @@ def test_a_prefix_that_exists_is_kept_unless_told(tmp_path: Path) -> None:
         legacy_ckpt.save_names(target, tmp_path / "folder")
 
 
+def test_a_prefix_with_a_field_that_nobody_filled_in_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="never filled in"):
+        legacy_ckpt.save_names(tf.train.Checkpoint(a=tf.Variable(1.0)), tmp_path / "m-{epoch:02d}")
+
+
 # The tree --------------------------------------------------------------------------------------------
 
 

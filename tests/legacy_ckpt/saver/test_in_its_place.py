@@ -15,6 +15,8 @@ from tensorflow.core.framework import summary_pb2
 from tensorflow.python.saved_model.pywrap_saved_model import metrics
 from tensorflow.python.training import saver as saver_module
 
+import legacy_ckpt
+
 from .side_by_side import OURS, STOCK, Api, compare
 from .test_parity import SlicesBuilder
 
@@ -266,3 +268,16 @@ def test_unusual_prefixes(name: str, tmp_path: Path) -> None:
         return path, variable.numpy().tolist()
 
     compare(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("call", ["save", "restore"])
+def test_a_session_of_another_graph_is_told_what_to_do(tmp_path: Path, call: str) -> None:
+    with tf.Graph().as_default(), tf1.Session() as session:
+        tf1.get_variable("w", initializer=1.0)
+        saver = legacy_ckpt.Saver()
+        session.run(tf1.global_variables_initializer())
+        prefix = saver.save(session, str(tmp_path / "m"))
+    with tf.Graph().as_default(), tf1.Session() as other:
+        tf1.get_variable("x", initializer=1.0)
+        with pytest.raises((TypeError, ValueError), match="of another graph than the Saver's"):
+            getattr(saver, call)(other, prefix)
