@@ -8,6 +8,7 @@ the peak of a process that does just the one thing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import os
 import resource
@@ -42,6 +43,9 @@ _ALONE = flags.DEFINE_string(
 STOCK, OURS = "TensorFlow", "legacy_ckpt"
 
 
+Measure = Callable[["Case"], tuple[float, float, float]]
+
+
 @dataclass(slots=True)
 class Case:
     """One call that is measured, and the case that it is held against."""
@@ -74,37 +78,48 @@ def main(arguments: Sequence[str]) -> int:
         cases: dict[str, Case] = {}
         for name in _SECTIONS.value:
             with SESSIONS[name](Path(folder), write=True) as measured:
-                _in_turn(measured)
-            for case in measured:
-                case.megabytes = _peak(folder, name, case.name)
+                if name not in ONCE:
+                    _in_turn(measured, lambda case: (*case.measure(), 0.0))
+            _in_turn(
+                measured, functools.partial(_fresh, folder, name), 1 if name not in ONCE else _RUNS.value
+            )
             cases |= {case.name: case for case in measured}
         print(_table(cases))
     return terminal.Status.DONE
 
 
-def _in_turn(cases: list[Case]) -> None:
-    for turn in range(_RUNS.value + 1):
+def _in_turn(cases: list[Case], measure: Measure, runs: int | None = None) -> None:
+    """Measure all in turn, every time from another one on. With `runs`, in processes of their own."""
+    for turn in range(runs or _RUNS.value + 1):
         shift = turn % len(cases)
         for case in cases[shift:] + cases[:shift]:
-            seconds, processor = case.measure()
-            if turn:  # the first run of each warms up
+            seconds, processor, case.megabytes = measure(case)
+            if (turn and not runs) or (runs and runs > 1):  # in one process, the first run of each warms up
                 case.seconds.append(seconds)
                 case.processor.append(processor)
                 terminal.note(f"{case.name}: {seconds:.3f} s, of processors {processor:.3f} s")
 
 
-def _peak(folder: str, section: str, name: str) -> float:
-    command = [sys.executable, "-m", "ckpt_tools.benchmark_saver", f"--directory={folder}", f"--alone={name}"]
+def _fresh(folder: str, section: str, case: Case) -> tuple[float, float, float]:
+    """Seconds, seconds of processors, and peak memory of the first such call of a process."""
+    command = [
+        sys.executable,
+        "-m",
+        "ckpt_tools.benchmark_saver",
+        f"--directory={folder}",
+        f"--alone={case.name}",
+    ]
     command += [f"--{flag.name}={flag.value}" for flag in (_GIGABYTES, _OBJECTS, _VARIABLES)]
     command.append(f"--sections={section}")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    seconds, processor, megabytes = map(float, done.stdout.split()[-3:])
+    return seconds, processor, megabytes
 
 
 def _alone(folder: Path, section: str, name: str) -> int:
     with SESSIONS[section](folder, write=False) as cases:
-        next(case for case in cases if case.name == name).call()
-        print(_own_peak())
+        measured = next(case for case in cases if case.name == name).measure()
+        print(*measured, _own_peak())
     return terminal.Status.DONE
 
 
@@ -184,6 +199,7 @@ def _objects(folder: Path, *, write: bool) -> Iterator[list[Case]]:
         tf.Variable(tf.zeros(shape), name=f"layer_{number}/kernel") for number in range(_VARIABLES.value)
     ]
     target = tf.train.Checkpoint(layers=variables)
+    restore = legacy_ckpt.restore
     by_name, by_object = str(folder / "large_names"), str(folder / "large_objects")
     if write:
         tf.compat.v1.train.Saver(variables).save(None, by_name)
@@ -192,12 +208,10 @@ def _objects(folder: Path, *, write: bool) -> Iterator[list[Case]]:
     yield [
         Case(named, lambda: target.restore(by_name)),
         Case(graphed, lambda: target.restore(by_object)),
-        Case(
-            f"{OURS}.restore, name-based", lambda: legacy_ckpt.restore(target, by_name), named, "at most 0.5"
-        ),
+        Case(f"{OURS}.restore, name-based", lambda: restore(target, by_name), named, "at most 0.5"),
         Case(
             f"{OURS}.restore, name-based, against object-based",
-            lambda: legacy_ckpt.restore(target, by_name),
+            lambda: restore(target, by_name),
             graphed,
             "at most 0.5",
         ),
@@ -205,6 +219,9 @@ def _objects(folder: Path, *, write: bool) -> Iterator[list[Case]]:
 
 
 SESSIONS = {"savers": _savers, "objects": _objects}
+ONCE = frozenset(
+    {"objects"}
+)  # what a program does once, when it starts: measured in a fresh process each time
 
 
 def _shape(gigabytes: float) -> tuple[int, int]:
