@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint
@@ -161,6 +161,7 @@ class _Comparer:
     migrated: Checkpoint
     template: Checkpoint | None
     data: bool
+    same_files: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def row(self, step: Step) -> VerifiedTensor:
         verdict, detail = self._compare(step)
@@ -217,8 +218,13 @@ class _Comparer:
             new_path, new = after[extent]
             if (old.size, old.crc32c) != (new.size, new.crc32c):
                 return Verdict.DIFFERS, "size or checksum are not the source's"
-            same = same and old.offset == new.offset and _same_file(old_path, new_path)
+            same = same and old.offset == new.offset and self._are_one_file(old_path, new_path)
         return (Verdict.SAME_BYTES, "") if same else (Verdict.SAME_CHECKSUM, "")
+
+    def _are_one_file(self, one: str, other: str) -> bool:
+        if (one, other) not in self.same_files:  # asked for each of very many tensors of a few shards
+            self.same_files[one, other] = _same_file(one, other)
+        return self.same_files[one, other]
 
     def _by_bytes(self, step: Step) -> tuple[Verdict, str]:
         side, key = self._side(step.sources[0]), step.sources[0].key
