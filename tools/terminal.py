@@ -43,9 +43,7 @@ def run(
     `required` are the flags that must have a value, from the command line, a flagfile or the --config
     file. `arguments` names the positional ones, such as "A B".
     """
-    gc.set_threshold(
-        500_000, 10, 10
-    )  # very many values, hardly a cycle: finding those took a quarter
+    gc.set_threshold(500_000, 10, 10)  # very many values, hardly a cycle: finding those took a quarter
     values.set_gnu_getopt(True)
     if "config" not in values:
         flags.DEFINE_string(
