@@ -13,7 +13,7 @@ from migration.contents.streams import Block, is_numeric, open_stream, pairs
 from migration.errors import FormatError, Problem, VerificationError
 from migration.formats.tensor_bundle import encode_tensor
 from migration.pairing import Pairing, pair_up
-from migration.planning.plan import Left, Plan, Source, Step
+from migration.planning.plan import Plan, Source, Step
 from migration.planning.transforms import TransformError, apply_step
 from migration.tensors import DType
 
@@ -303,8 +303,3 @@ def _differing(old: Block, new: Block) -> Iterator[int]:
                 )
                 if one != other
             )
-
-
-def left_keys(left: tuple[Left, ...]) -> tuple[str, ...]:
-    """The keys of left-overs."""
-    return tuple(each.key for each in left)

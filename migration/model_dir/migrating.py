@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 8  # more wait for the disk alone; two a core, as each waits for it half of its time
 Progress = Callable[[int, int], None]
-MakePlan = Callable[[Checkpoint], Plan]
 
 
 def migrate_directory(

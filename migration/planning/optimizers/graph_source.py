@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migration.formats.meta_graph import Feed, MetaGraph, Update
-from migration.planning.optimizers.kinds import KINDS, OP_KINDS, OP_NUMBERS
+from migration.planning.optimizers.kinds import OP_KINDS, OP_NUMBERS
 from migration.planning.optimizers.state import Number, SourceOptimizer
 from migration.tensors import TensorSpec
 
@@ -67,7 +67,6 @@ def _optimizer(scope: str, kind: str, group: list[Update], key_of: Keys) -> Sour
         variables=frozenset(variables),
         nesterov=any(update.nesterov for update in group),
         scaled=first.kind in OP_KINDS and OP_KINDS[first.kind].scaled,
-        bias_corrected=kind in KINDS and KINDS[kind].counts_steps,
         reason=f"{first.node} ({first.kind}) and {len(group) - 1} more ops of the graph read these slots",
     )
 

@@ -132,7 +132,6 @@ def _families(
             variables=frozenset(variable for variable, _ in slots),
             confidence=Confidence.CERTAIN if known else Confidence.LIKELY,
             reason=f"named {stem} under {len({variable for variable, _ in slots})} variables of equal shape",
-            bias_corrected=KINDS[kind].counts_steps,
         )
         for place, slots in sorted(sets.items())
     ]
@@ -170,7 +169,6 @@ def _by_slot_names(named: list[_Named], specs: Specs) -> list[SourceOptimizer]:
             slots=slots,
             variables=frozenset(variable for variable, _ in slots),
             scaled=kind == "Momentum",
-            bias_corrected=KINDS[kind].counts_steps,
             reason=f"the scope {scope} and the slot names are those of a Keras {kind}",
         )
         for (scope, kind), slots in scopes.items()
@@ -195,7 +193,6 @@ def _weight_decay(named: list[_Named]) -> list[SourceOptimizer]:
             kind="AdamWeightDecay",
             slots=slots,
             variables=frozenset(complete),
-            bias_corrected=False,
             reason=reason,
         )
     ]

@@ -52,7 +52,6 @@ class SourceOptimizer:
     variables: frozenset[str] = frozenset()
     nesterov: bool | None = None
     scaled: bool = False
-    bias_corrected: bool = True
     confidence: Confidence = Confidence.CERTAIN
     reason: str = ""
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role -> keys that it may be
