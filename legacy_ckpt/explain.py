@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from legacy_ckpt.fitting.inventory import Inventory
 from legacy_ckpt.fitting.matching import Match, Mismatch, whole_shape
-from legacy_ckpt.fitting.wanted import Wanted, dims
+from legacy_ckpt.fitting.wanted import RestoreOps, Wanted, dims
+from migration.printable import printable
 
 MOST_LINES = 30  # of each list; a model of thousands of variables must not fill a screen
 MOST_CANDIDATES = 3
@@ -29,15 +30,41 @@ READ_ERRORS = (
 )
 
 
-def restore_error(match: Match, inventory: Inventory, eager: bool) -> Exception:
-    """The exception of the type that TensorFlow raises for such a failure, with a text for people."""
+def restore_error(
+    match: Match, inventory: Inventory, eager: bool, ops: RestoreOps | None = None
+) -> Exception:
+    """The exception of the type that TensorFlow raises for such a failure, with a text for people.
+
+    With the restore ops of a graph its `node_def` is that of the op that TensorFlow would have stopped at:
+    what reads a missing tensor or one of another dtype, or what assigns one of another shape. Its `op`
+    stays None: TensorFlow's errors print the whole stack of the op that they hold.
+    """
     text = explain(match, inventory, eager)
     kind: type[Exception] = tf.errors.InvalidArgumentError
     if match.missing:
         kind = tf.errors.NotFoundError
     elif eager and all(mismatch.kind == "shape" for mismatch in match.mismatched):
         kind = ValueError
-    return kind(text) if kind is ValueError else kind(None, None, text)
+    if kind is ValueError:
+        return kind(text)
+    op = None if ops is None else _stopped_at(match, ops)
+    return kind(None if op is None else op.node_def, None, text)
+
+
+def _stopped_at(match: Match, ops: RestoreOps) -> tf.Operation | None:
+    """The first op of the graph that would have failed."""
+    if match.missing or any(mismatch.kind == "dtype" for mismatch in match.mismatched):
+        unread = [*match.missing, *(each.wanted for each in match.mismatched if each.kind == "dtype")]
+        return next((read.op for read in ops.reads if any(wish in unread for wish in read.wanted)), None)
+    unfit = [mismatch.wanted for mismatch in match.mismatched]
+    return next(
+        (
+            assignment.op
+            for assignment in ops.assignments
+            if any(ops.reads[read].wanted[output] in unfit for read, output in assignment.takes)
+        ),
+        None,
+    )
 
 
 def explain(match: Match, inventory: Inventory, eager: bool) -> str:
@@ -157,7 +184,7 @@ def _advice(match: Match, inventory: Inventory) -> str:
 
 def _listed(title: str, lines: Sequence[str], count: int) -> str:
     more = [f"  ... and {count - len(lines)} more"] if count > len(lines) else []
-    return "\n".join([title, *lines, *more])
+    return "\n".join(map(printable, [title, *lines, *more]))
 
 
 def _name_of_key(inventory: Inventory) -> dict[str, str]:

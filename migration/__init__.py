@@ -1,6 +1,10 @@
 """Name-based and object-based TensorFlow checkpoints, read, mapped and converted without TensorFlow.
 
 The public names are loaded when they are first used, so that importing the package costs next to nothing.
+
+Everything here may be called from several threads at once: a Checkpoint, a Plan, a Template or Rules may be
+shared by them, and none keeps anything of its user's between calls. Two runs that write one target are not
+mixed: one of them is told that the other is there (TargetError).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
         PlanError,
         Problem,
         ProblemsError,
+        ReplacedError,
         TargetError,
         UnmappedError,
         VerificationError,
@@ -48,6 +53,7 @@ _WHERE = {
         "PlanError",
         "Problem",
         "ProblemsError",
+        "ReplacedError",
         "TargetError",
         "UnmappedError",
         "VerificationError",
@@ -79,6 +85,7 @@ __all__ = [
     "Problem",
     "ProblemsError",
     "Receipt",
+    "ReplacedError",
     "Rules",
     "Source",
     "Step",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from migration.checkpoint import Checkpoint
@@ -40,10 +37,16 @@ def write_and_verify(
     writes: Progress | None = None,
     verifies: Progress | None = None,
 ) -> tuple[Receipt, VerificationReport]:
-    """Execute the plan, then read back what was written: its index, and with `verify_data` every byte.
+    """Execute the plan and read back what was written, before it takes its place: its index, and with
+    `verify_data` every byte.
 
-    Raises what `execute` raises, and VerificationError; then the result is removed again.
+    Raises what `execute` raises, and VerificationError; then nothing was put into place.
     """
+    reports: list[VerificationReport] = []
+
+    def check(staged: str, executed: Plan) -> None:
+        reports.append(_verified(staged, source, executed, prefix, writing, template, verifies))
+
     receipt = execute(
         plan,
         source,
@@ -54,38 +57,45 @@ def write_and_verify(
         overwrite=writing.overwrite,
         template=template,
         progress=writes,
+        check=check,
     )
-    migrated = None
+    return receipt, reports[0]
+
+
+def _verified(
+    staged: str,
+    source: Checkpoint,
+    plan: Plan,
+    prefix: str,
+    writing: Writing,
+    template: Checkpoint | None,
+    progress: Progress | None,
+) -> VerificationReport:
+    """What comparing the result with its source tells, as of the prefix that it will have."""
+    result = _read_back(staged, prefix)
     try:
-        migrated = _read_back(prefix)
-        report = verify(
-            source, migrated, receipt.plan, writing.verify_data, template=template, progress=verifies
+        report = replace(
+            verify(source, result, plan, writing.verify_data, template=template, progress=progress),
+            migrated=prefix,
         )
         report.check()
     except VerificationError as error:
-        remove(prefix)
-        raise VerificationError(f"{error.summary}; it was removed again", error.problems) from None
-    except BaseException:  # a source that turns out damaged, or an interrupt: nobody vouches for the result
-        remove(prefix)
-        raise
+        told = [replace(each, message=each.message.replace(staged, prefix)) for each in error.problems]
+        raise VerificationError(f"{error.summary}; it was removed again", told) from None
     finally:
-        if migrated is not None:
-            migrated.close()
-    return receipt, report
+        result.close()
+    return report
 
 
-def _read_back(prefix: str) -> Checkpoint:
+def _read_back(staged: str, prefix: str) -> Checkpoint:
     """The result, as a reader finds it. Raises VerificationError where it cannot be read."""
     try:
-        migrated = Checkpoint.open(prefix)
-        migrated.check_shards()
+        result = Checkpoint.open(staged)
+        result.check_shards()
     except MigrationError as error:
-        raise VerificationError(f"{prefix}: what was written cannot be read back: {error}", ()) from error
-    return migrated
-
-
-def remove(prefix: str) -> None:
-    """Remove a checkpoint that was just written, its index first, so that no half of it can be read."""
-    for path in (f"{prefix}.index", *glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????")):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        raise VerificationError(
+            f"{prefix}: what was written cannot be read back: {error.exact.replace(staged, prefix)}; "
+            "it was removed again",
+            (),
+        ) from error
+    return result

@@ -1,19 +1,23 @@
 """A checkpoint, opened: what is in it, under which names, and the values on demand.
 
 Opening reads the index (of a V1 file, its metadata) and nothing else. Reading checks every checksum.
+
+A `Checkpoint` may be used by several threads at once. What it tells is what was there when it was opened:
+where its files have been replaced since, a read gives the old values or raises ReplacedError.
 """
 
 from __future__ import annotations
 
 import enum
-import hashlib
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from migration.digest import digest_of
 from migration.errors import CheckpointNotFoundError, FormatError, MissingKeyError
 from migration.formats.object_graph import GRAPH_KEY, ObjectGraph
 from migration.formats.sstable import Table
@@ -27,7 +31,9 @@ from migration.formats.tensor_bundle import (
 )
 from migration.formats.tensor_slices import IncompleteSlicesError, check_cover
 from migration.location import STATE_FILE, Location, foreign_kind, locate
-from migration.storage import StoredFile
+from migration.once import once
+from migration.snapshot import ShardFiles, Snapshot, settled
+from migration.stored_file import StoredFile
 from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
@@ -60,11 +66,16 @@ class ByteRange:
 
 
 class Checkpoint:
-    """A V2 bundle or a V1 checkpoint, open for reading. Files are opened at the first read and shared."""
+    """A V2 bundle or a V1 checkpoint, open for reading, by any number of threads.
+
+    Files are opened at the first read and shared. A process keeps a part of the descriptors that it may
+    have at the most, however many checkpoints it reads.
+    """
 
     def __init__(self, location: Location) -> None:
         self.location = location
-        self._files: dict[int, StoredFile] = {}
+        self._lock = threading.RLock()
+        self._snapshot = Snapshot(location.prefix)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, latest_filename: str = STATE_FILE) -> Checkpoint:
@@ -77,12 +88,16 @@ class Checkpoint:
 
         Raises CheckpointNotFoundError, naming the nearest that exist, or FormatError.
         """
-        checkpoint = cls(locate(path, latest_filename))
-        _ = checkpoint.specs
-        return checkpoint
+
+        def opened() -> Checkpoint:
+            checkpoint = cls(locate(path, latest_filename))
+            _ = checkpoint.specs
+            return checkpoint
+
+        return settled(opened)
 
     def __repr__(self) -> str:
-        return f"<Checkpoint {self.prefix} {self.format}, {len(self.specs)} tensors>"
+        return f"<Checkpoint {self.prefix!r} {self.format}, {len(self.specs)} tensors>"
 
     @property
     def prefix(self) -> str:
@@ -96,12 +111,12 @@ class Checkpoint:
 
     # What is in it ---------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def index(self) -> BundleIndex:
         """The index of a V2 bundle. Raises FormatError for a V1 checkpoint, which has none."""
         if self.format != "V2":
             raise FormatError(f"{self.prefix} is a V1 checkpoint and has no index")
-        file = StoredFile(self.location.files[0])
+        file = self._snapshot.keep(StoredFile(self.location.files[0]))
         try:
             return BundleIndex.from_table(Table.open(file, file.path))
         except FormatError:
@@ -110,12 +125,19 @@ class Checkpoint:
         finally:
             file.close()
 
-    @cached_property
+    @once
     def _saved(self) -> SavedSlices:
         from migration.formats.saved_slices import SavedSlices
 
-        files = [StoredFile(path) for path in self.location.files]
-        return SavedSlices.open(files, [file.path for file in files])
+        files = [self._snapshot.keep(StoredFile(path)) for path in self.location.files]
+        saved = SavedSlices.open(files, [file.path for file in files])
+        self._snapshot.check()  # all were open at one moment, then
+        return saved
+
+    @once
+    def _shards(self) -> ShardFiles:
+        count = self.index.header.num_shards
+        return ShardFiles(self._snapshot, self.location.files[0], count, self.shard_path)
 
     @cached_property
     def all_specs(self) -> Mapping[str, TensorSpec]:
@@ -241,20 +263,9 @@ class Checkpoint:
 
         A V1 checkpoint keeps no checksum a tensor: there, of the sizes of its files instead.
         """
-        lines = []
-        for key, spec in self.specs.items():
-            crcs = self._checksums(key, spec) if self.format == "V2" else []
-            lines.append(f"{key}\0{spec}\0{crcs}")
-        if self.format == "V1":
-            lines += [str(os.stat(path).st_size) for path in self.location.files]
-        known = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape"))
-        return f"sha256:{known.hexdigest()}"
-
-    def _checksums(self, key: str, spec: TensorSpec) -> list[tuple[str, int]]:
-        """Each slice, all of its lengths said, and its checksum."""
-        return [
-            (str(extent and extent.resolved(spec.shape)), entry.crc32c) for extent, entry in self.placed(key)
-        ]
+        _ = self.specs  # of V1 files, this has looked at them
+        sizes = [self._snapshot.size(path) for path in self.location.files] if self.format == "V1" else []
+        return digest_of(self, sizes)
 
     # Its bytes -------------------------------------------------------------------------------------
 
@@ -266,12 +277,7 @@ class Checkpoint:
         """Raises FormatError where a shard is absent, or shorter than the index needs; reads no data."""
         if self.format == "V1":
             return
-        sizes = {}
-        for shard in self.index.shards():
-            try:
-                sizes[shard] = os.stat(self.shard_path(shard)).st_size
-            except OSError:
-                continue
+        sizes = self._shards.sizes(self.index.shards())
         try:
             self.index.check_shards(sizes)
         except FormatError as error:
@@ -280,16 +286,25 @@ class Checkpoint:
             raise FormatError(f"{self.prefix}: {error}") from None
 
     def shard_file(self, shard: int) -> StoredFile:
-        """The open file of that shard. Raises FormatError where it is absent or cannot be read."""
-        if shard not in self._files:
-            path = self.shard_path(shard)
-            try:
-                self._files[shard] = StoredFile(path)
-            except CheckpointNotFoundError:
-                raise FormatError(
-                    f"{path}: absent, but the index of {self.prefix} needs it: copy the file again"
-                ) from None
-        return self._files[shard]
+        """The open file of that shard.
+
+        Raises FormatError where it is absent or cannot be read, ReplacedError where the checkpoint was
+        replaced since it was opened.
+        """
+        try:
+            return self._shards.file(shard)
+        except CheckpointNotFoundError:
+            raise FormatError(
+                f"{self.shard_path(shard)}: absent, but the index of {self.prefix} needs it: "
+                "copy the file again"
+            ) from None
+
+    def check_unchanged(self) -> None:
+        """Raises ReplacedError where the index, a shard that was used or a V1 file is another by now.
+
+        Told by device, inode, size and time of change, as first seen; nothing is read.
+        """
+        self._snapshot.check()
 
     def placed(self, key: str) -> tuple[tuple[TensorSlice | None, BundleEntry], ...]:
         """The entries that hold the tensor's bytes: one for the whole (None), or one a slice."""
@@ -308,14 +323,17 @@ class Checkpoint:
     def read(self, key: str) -> np.ndarray[Any, np.dtype[Any]]:
         """The tensor as an array of its own: numbers in numpy's or ml_dtypes' type, strings as bytes objects.
 
-        Raises MissingKeyError, or FormatError where bytes are missing or a checksum is wrong.
+        Raises MissingKeyError, FormatError where bytes are missing or a checksum is wrong, or ReplacedError
+        where the checkpoint was replaced since it was opened.
         """
-        import numpy as np
-
         if self._known(key) in self.incomplete:
             raise FormatError(f"tensor {key!r} of {self.prefix} is not all there: {self.incomplete[key]}")
-        if self.format == "V1":
-            return self._saved.read(key)
+        with self._snapshot.reading():
+            return self._saved.read(key) if self.format == "V1" else self._read_bundle(key)
+
+    def _read_bundle(self, key: str) -> np.ndarray[Any, np.dtype[Any]]:
+        import numpy as np
+
         placed = self.placed(key)
         if placed[0][0] is None:
             return self._decode(key, placed[0][1])
@@ -336,17 +354,19 @@ class Checkpoint:
     def read_bytes(self, key: str) -> tuple[tuple[TensorSlice | None, bytes], ...]:
         """The tensor's bytes as they lie in the shards, checked, by slice; of V2 bundles only."""
         found = []
-        for extent, entry in self.placed(key):
-            raw = self.shard_file(entry.shard).read(entry.offset, entry.size)
-            check_tensor(entry, raw, f"tensor {key!r} of {self.prefix}")
-            found.append((extent, raw))
+        with self._snapshot.reading():
+            for extent, entry in self.placed(key):
+                raw = self.shard_file(entry.shard).read(entry.offset, entry.size)
+                check_tensor(entry, raw, f"tensor {key!r} of {self.prefix}")
+                found.append((extent, raw))
         return tuple(found)
 
     def close(self) -> None:
-        """Close the shards that were opened; a later read opens them again."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        """Close the files that were opened; a later read opens them again.
+
+        Threads that read at this moment are not disturbed.
+        """
+        self._snapshot.close()
 
 
 def _check_kind(path: str) -> None:

@@ -14,22 +14,18 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from migration.errors import InputError, Problem, ProblemsError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+from migration.planning.toml_parser import parse_toml
 
 PATHS = (
     "checkpoint", "output", "migrated", "model_dir", "output_dir", "template", "plan", "rules", "mapping",
 )  # fmt: skip
 TOOLS = ("inspect", "migrate", "verify", "plan", "diff", "doctor")
+_END_OF_KEY = re.compile(r"[=\]]")
 Value = str | int | float | bool
 
 
@@ -66,7 +62,8 @@ class Config:
             raise ConfigError(f"{file}: this is no TOML ({error})", ()) from None
         problems = [*_unknown_tables(tables), *_bad_paths(tables.get("paths", {})), *_bad_tools(tables)]
         if problems:
-            located = [_located(problem, text, file) for problem in problems]
+            lines = _lines_of_keys(text)
+            located = [_located(problem, lines, file) for problem in problems]
             raise ConfigError(f"{file}: {len(problems)} problems", located)
         beside = os.path.dirname(file)
         return cls(
@@ -81,12 +78,6 @@ class Config:
     def flags_of(self, tool: str) -> dict[str, Value]:
         """The values for the flags of that tool: the paths, and then the tool's own table."""
         return {**self.paths, **self.tools.get(tool, {})}
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises ValueError, with the line, for any other text."""
-    tables: dict[str, Any] = tomllib.loads(text)
-    return tables
 
 
 def _unknown_tables(tables: Mapping[str, Any]) -> list[Problem]:
@@ -107,7 +98,7 @@ def _bad_paths(table: Any) -> list[Problem]:
     for name, path in table.items():
         if name not in PATHS:
             problems.append(Problem(kind="key", where=name, message=f"unknown; known are {', '.join(PATHS)}"))
-        elif not isinstance(path, str) or not path:
+        elif not isinstance(path, str) or not path or "\0" in path:
             problems.append(Problem(kind="type", where=name, message="must be a path in quotes"))
     return problems
 
@@ -122,10 +113,18 @@ def _bad_tools(tables: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
-def _located(problem: Problem, text: str, file: str) -> Problem:
+def _lines_of_keys(text: str) -> dict[str, int]:
+    """The first line on which each key, or table, stands."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        head, *rest = _END_OF_KEY.split(line, maxsplit=1)
+        if rest:
+            found.setdefault(head.strip().removeprefix("[").strip().strip("\"'"), number)
+    return found
+
+
+def _located(problem: Problem, lines: Mapping[str, int], file: str) -> Problem:
     """The problem with the line on which its key stands."""
-    pattern = re.compile(rf"""^\s*\[?\s*["']?{re.escape(problem.where)}["']?\s*(=|\])""")
-    lines = (number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line))
-    number = next(lines, None)
+    number = lines.get(problem.where)
     line = f"{file}, line {number}" if number else file
     return Problem(kind=problem.kind, where=line, message=f"{problem.where}: {problem.message}")

@@ -14,6 +14,7 @@ from migration.contents.distance import Distance, distance_of_arrays, distance_o
 from migration.contents.streams import blocks, open_stream
 from migration.pairing import Pairing, by_names, by_plan, check_fits
 from migration.planning.plan import Plan, Step
+from migration.planning.reading import both_arrays, source_array, streams_alike
 from migration.planning.savecounter import SAVE_COUNTER_KEY, counted
 from migration.planning.transforms import apply_step
 from migration.tensors import DType
@@ -119,11 +120,15 @@ def _distance(sides: Sequence[Checkpoint], there: Checkpoint, step: Step) -> Dis
     """The distance of what the step makes, each source read from its side, to what is there."""
     plain = len(step.sources) == 1 and not step.transforms and not step.sources[0].transforms
     bare = step.spec.dtype in (DType.VARIANT, DType.RESOURCE)
-    if plain and (bare or step.spec.dtype.itemsize is not None):
+    if plain and (bare or step.spec.dtype.itemsize is not None) and _are_alike(sides[0], there, step):
         streams = open_stream(sides[0], step.sources[0].key), open_stream(there, step.target)
         return distance_of_streams(*streams, None if bare else step.spec.dtype)
-    arrays = [side.read(taken.key) for side, taken in zip(sides, step.sources, strict=True)]
-    return distance_of_arrays(apply_step(step, arrays), there.read(step.target))
+    arrays = [source_array(side, taken) for side, taken in zip(sides, step.sources, strict=True)]
+    return distance_of_arrays(*both_arrays(step, apply_step(step, arrays), there))
+
+
+def _are_alike(side: Checkpoint, there: Checkpoint, step: Step) -> bool:
+    return streams_alike(side, step.sources[0].key, there, step.target)
 
 
 def _left(here: Checkpoint, there: Checkpoint, paired: Pairing) -> Iterator[Compared]:

@@ -1,13 +1,16 @@
 """What can go wrong: one root, its kinds, and `Problem`, a fault as a value.
 
 An error's text says what, where, and what to do. Faults that can be told together are collected as
-`Problem`s and raised once.
+`Problem`s and raised once. Names in a text are shown as `migration.printable` shows them, so that a log may
+take any `str(error)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from migration.printable import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +22,30 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
+        return printable(f"{self.where}: {self.message}" if self.where else self.message)
 
 
 class MigrationError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """The root of every error that this package raises on purpose.
+
+    `str` gives its text as one line that can be printed; `exact` gives it with names as they are.
+    """
+
+    def __str__(self) -> str:
+        return printable(self.exact)
+
+    @property
+    def exact(self) -> str:
+        """The text as it was put together, unprintable characters of names included."""
+        return str(self.args[0]) if self.args else ""
 
 
 class FormatError(MigrationError):
     """Bytes that are not what their format promises: truncated, corrupt, or of another format."""
+
+
+class ReplacedError(FormatError):
+    """A checkpoint that was opened, and whose files are others by now: opened again, it can be read."""
 
 
 class CheckpointNotFoundError(MigrationError):
@@ -36,9 +54,6 @@ class CheckpointNotFoundError(MigrationError):
 
 class MissingKeyError(MigrationError, KeyError):
     """A key that a checkpoint does not hold; the text names the nearest keys."""
-
-    def __str__(self) -> str:  # KeyError would show the repr
-        return str(self.args[0]) if self.args else ""
 
 
 class InputError(MigrationError):
@@ -56,6 +71,9 @@ class ProblemsError(MigrationError):
         self.summary = summary
         self.problems = tuple(problems)
         super().__init__("\n".join([summary, *(f"  {problem}" for problem in self.problems)]))
+
+    def __str__(self) -> str:
+        return "\n".join([printable(self.summary), *(f"  {problem}" for problem in self.problems)])
 
 
 class PlanError(ProblemsError):

@@ -12,6 +12,8 @@ from typing import Literal
 
 from migration.errors import CheckpointNotFoundError, FormatError
 from migration.formats.tensor_bundle import parse_shard_name
+from migration.outside import can_be_path, leads_outside
+from migration.printable import printable
 
 INDEX = ".index"
 META = ".meta"
@@ -33,7 +35,7 @@ class Location:
 
     `prefix` is what TensorFlow would be given; `files` is the index of a V2 bundle, or all files of
     a V1 checkpoint; `graph_file` is the .meta or saved_model.pb beside it, if there. `remarks` say
-    where the checkpoint is not quite what was pointed at.
+    where the checkpoint is not quite what was pointed at, in lines that can be printed.
     """
 
     prefix: str
@@ -49,14 +51,14 @@ def locate(path: str | os.PathLike[str], latest_filename: str = STATE_FILE) -> L
     Raises CheckpointNotFoundError (naming the nearest that exist) or FormatError (for a file of
     another kind).
     """
-    text = os.fspath(path)
-    if isinstance(text, bytes):
-        text = os.fsdecode(text)
+    text = os.fsdecode(path)
     if not text:
         raise CheckpointNotFoundError(
             "an empty path: give a checkpoint's prefix, such as dir/model.ckpt-1000"
         )
-    found = _as_prefix(text)
+    if not can_be_path(text):
+        raise CheckpointNotFoundError(f"{text!r}: no file can be called so: check the path")
+    found = at_prefix(text)
     if found is not None:
         return found
     if os.path.isdir(text):
@@ -76,8 +78,10 @@ def prefixes_in(directory: str) -> list[str]:
     for name in names:
         path = os.path.join(directory, name)
         sharded = _V1_SHARD.fullmatch(name)
-        if name.endswith(INDEX) and not name.startswith(".") and os.path.isfile(path):
-            found[path.removesuffix(INDEX)] = None
+        if name.endswith(INDEX):
+            # macOS puts a file named "._" and the name beside each that it copies
+            if os.path.isfile(path) and (not name.startswith(".") or has_table_magic(path)):
+                found[path.removesuffix(INDEX)] = None
         elif parse_shard_name(name) or name.endswith((META, ".pb", ".pbtxt")) or not os.path.isfile(path):
             continue
         elif has_table_magic(path):
@@ -116,7 +120,22 @@ def parts_of_state_path(directory: str, recorded: str) -> Iterator[str]:
         yield os.path.join(directory, *parts[start:])
 
 
-def _as_prefix(text: str, remarks: tuple[str, ...] = ()) -> Location | None:
+def places_of_state_path(directory: str, recorded: str) -> list[str]:
+    """Where the checkpoint that a state file in `directory` calls `recorded` is looked for, in that order.
+
+    What leads out of the directory is looked for in it first, under the ends of the path: where a directory
+    was copied its original may still be there, and is not the one that is meant; and a file that came from
+    somebody else does not choose what is read, where what it names is at hand.
+    """
+    place, *beside = parts_of_state_path(directory, recorded)
+    return [*beside, place] if leads_outside(place, directory) else [place, *beside]
+
+
+def at_prefix(text: str, remarks: tuple[str, ...] = ()) -> Location | None:
+    """The checkpoint whose prefix (or V1 file, or glob of these) `text` is; None where there is none.
+
+    Raises CheckpointNotFoundError where files of a V1 checkpoint are missing.
+    """
     if os.path.isfile(text + INDEX):
         return Location(
             prefix=text, format="V2", files=(text + INDEX,), graph_file=_graph_file(text), remarks=remarks
@@ -180,7 +199,7 @@ def _in_directory(directory: str, latest_filename: str) -> Location:
     for inner in (os.path.join(directory, "variables"), directory):
         if inner == directory and os.path.basename(os.path.abspath(directory)) != "variables":
             break
-        found = _as_prefix(os.path.join(inner, "variables"))
+        found = at_prefix(os.path.join(inner, "variables"))
         if found is not None:
             return found
     if any(os.path.isfile(os.path.join(directory, name)) for name in SAVED_MODEL):
@@ -192,8 +211,9 @@ def _in_directory(directory: str, latest_filename: str) -> Location:
         return _of_state(state)
     prefixes = prefixes_in(directory)
     if len(prefixes) == 1:
-        found = _as_prefix(
-            prefixes[0], (f"{directory} has no state file; its one checkpoint {prefixes[0]} was opened",)
+        found = at_prefix(
+            prefixes[0],
+            (printable(f"{directory} has no state file; its one checkpoint {prefixes[0]} was opened"),),
         )
         if found is not None:
             return found
@@ -218,20 +238,19 @@ def _of_state(state: str) -> Location:
             recorded = CheckpointState.from_text(file.read(), state).model_checkpoint_path
     except OSError as error:
         raise FormatError(f"{state}: cannot be read ({error.strerror}): check its permissions") from None
-    for number, path in enumerate(parts_of_state_path(directory, recorded)):
-        remark = (
-            (f"{state} names {recorded}, which is not there; {path} beside it was opened",) if number else ()
-        )
-        found = _as_prefix(path, remark)
+    for path in places_of_state_path(directory, recorded):
+        found = at_prefix(path, _remarks_on_state(state, recorded, path))
         if found is not None:
             return found
     prefixes = prefixes_in(directory)
     if len(prefixes) == 1:
-        found = _as_prefix(
+        found = at_prefix(
             prefixes[0],
             (
-                f"{state} names {recorded}, which is not there; "
-                f"the directory's one checkpoint {prefixes[0]} was opened",
+                printable(
+                    f"{state} names {recorded}, which is not there; "
+                    f"the directory's one checkpoint {prefixes[0]} was opened"
+                ),
             ),
         )
         if found is not None:
@@ -244,16 +263,28 @@ def _of_state(state: str) -> Location:
     raise CheckpointNotFoundError(f"{state}: names {recorded!r} as the latest, which is not there; {there}")
 
 
+def _remarks_on_state(state: str, recorded: str, path: str) -> tuple[str, ...]:
+    """What there is to say where a state file's path led somewhere else than to its own directory."""
+    directory = os.path.dirname(state)
+    place = next(parts_of_state_path(directory, recorded))
+    if path == place:
+        outside = leads_outside(place, directory)
+        told = f"{state} names {recorded}, outside of its directory, and that was opened"
+        return (printable(told),) if outside else ()
+    where = "which lies outside of its directory" if os.path.isfile(place + INDEX) else "which is not there"
+    return (printable(f"{state} names {recorded}, {where}; {path} beside it was opened"),)
+
+
 def _of_file(path: str, latest_filename: str) -> Location:
     directory, name = os.path.split(path)
     for suffix in (INDEX, META):
         if name.endswith(suffix):
-            found = _as_prefix(path.removesuffix(suffix))
+            found = at_prefix(path.removesuffix(suffix))
             if found is not None:
                 return found
     shard = parse_shard_name(path)
     if shard is not None:
-        found = _as_prefix(shard[0])
+        found = at_prefix(shard[0])
         if found is not None:
             return found
         raise CheckpointNotFoundError(

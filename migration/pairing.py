@@ -11,6 +11,7 @@ from migration.errors import PlanError, Problem
 from migration.formats.object_graph import VALUE
 from migration.planning.plan import Plan, Source, Step
 from migration.planning.savecounter import SAVE_COUNTER_KEY, counted
+from migration.planning.tree import spelled
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
@@ -55,6 +56,8 @@ def pair_up(source: Checkpoint, migrated: Checkpoint, plan: Plan | None) -> Pair
 
 def check_fits(plan: Plan, source: Checkpoint) -> None:
     """Raises PlanError unless the source has the tensors that the plan was made for."""
+    if dict(plan.source.specs) == dict(source.specs):
+        return
     problems = list(_misfits(plan.source.specs, source.specs))
     if problems:
         raise PlanError(f"the plan was not made for {source.prefix}", problems)
@@ -178,8 +181,11 @@ def _unique(kind: str, entries: Iterable[Named]) -> dict[str, str]:
 
 
 def names_of(checkpoint: Checkpoint) -> dict[str, Named]:
-    """The names that every tensor goes by, by key, in the order of the keys."""
-    found = {key: Named(key=key, full_name=key, path=key) for key in checkpoint.keys}
+    """The names that every tensor goes by, by key, in the order of the keys; each as a graph spells it."""
+    found = {
+        key: Named(key=key, full_name=name, path=name)
+        for key, name in ((key, spelled(key)) for key in checkpoint.keys)
+    }
     graph = checkpoint.graph
     if graph is None:
         return found

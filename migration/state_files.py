@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 from dataclasses import dataclass
 
 from migration.errors import FormatError, MigrationError, TargetError
 from migration.formats.checkpoint_state import CheckpointState
-from migration.location import locate, parts_of_state_path, prefixes_in
-from migration.storage import STAGING_MARK, sweep
+from migration.location import at_prefix, parts_of_state_path, places_of_state_path, prefixes_in
+from migration.storage import replace_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +62,8 @@ def read_state(file: str) -> ReadState:
 
 
 def _looked_for(directory: str, recorded: str, there: dict[str, str]) -> str | None:
-    """The prefix that the state file means. V1 shards are recorded without, and found under, their glob.
-
-    Of an absolute path elsewhere, what lies beside the file comes first: where a directory was copied, its
-    original may still be there, and is not the one that is meant.
-    """
-    place, *beside = parts_of_state_path(directory, recorded)
-    is_elsewhere = os.path.isabs(recorded) and not _resolved(place).startswith(_resolved(directory) + os.sep)
-    for path in (*beside, place) if is_elsewhere else (place, *beside):
+    """The prefix that the state file means. V1 shards are recorded without, and found under, their glob."""
+    for path in places_of_state_path(directory, recorded):
         known = there.get(_resolved(path))
         if known is not None or exists(path):
             return known or path
@@ -86,13 +79,14 @@ def _resolved(prefix: str) -> str:
 
 
 def exists(prefix: str) -> bool:
-    """Whether a checkpoint has this prefix."""
+    """Whether a checkpoint has this prefix. No other file is looked into, whatever lies there."""
     if os.path.isdir(prefix):
         return False
     try:
-        return locate(prefix).prefix == prefix
+        found = at_prefix(prefix)
     except MigrationError:
         return False
+    return found is not None and found.prefix == prefix
 
 
 def write_state(file: str, state: CheckpointState) -> None:
@@ -100,26 +94,26 @@ def write_state(file: str, state: CheckpointState) -> None:
 
     Raises TargetError where the disk refuses.
     """
-    directory, name = os.path.split(file)
-    sweep(directory or ".", name)
-    aside = os.path.join(directory, f".{name}{STAGING_MARK}{os.getpid()}")
     try:
-        try:
-            with open(aside, "x", encoding="utf-8", errors="surrogateescape") as stream:
-                stream.write(state.to_text())
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(aside, file)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(aside)
+        replace_file(file, state.to_text().encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise TargetError(f"{file}: cannot be written ({error.strerror}): check its permissions") from error
 
 
-def free_name(file: str) -> str:
-    """A name beside `file`, not in use, for what it holds now."""
+def kept_beside(file: str) -> str:
+    """A further name beside `file` for what it holds now: nothing is overwritten, and the file stays.
+
+    The one that an interrupted run gave it is used again. Raises TargetError where it cannot be given.
+    """
     number = 1
-    while os.path.lexists(f"{file}.old-{number}"):
+    while os.path.lexists(kept := f"{file}.old-{number}"):
+        if os.path.exists(kept) and os.path.samefile(file, kept):
+            return kept
         number += 1
-    return f"{file}.old-{number}"
+    try:
+        os.link(file, kept)
+    except OSError as error:
+        raise TargetError(
+            f"{file}: cannot be kept as {kept} ({error.strerror}): rename it, then run again"
+        ) from error
+    return kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from migration.errors import FormatError
@@ -53,6 +54,9 @@ class DType(enum.Enum):
     INT2 = 31
     UINT2 = 32
     FLOAT4_E2M1FN = 33
+
+    # Each member is the only one of its value; Enum's own hash, of the name, runs in Python every time.
+    __hash__ = object.__hash__
 
     @classmethod
     def from_number(cls, number: int) -> DType:
@@ -100,8 +104,8 @@ class DType(enum.Enum):
     def numpy(self) -> np.dtype[Any]:
         """The numpy type of the same bytes: ml_dtypes' where numpy has none, object for strings.
 
-        Quantized kinds come as their plain integer. Raises FormatError for variant and resource,
-        whose bytes are carried and never decoded.
+        Quantized kinds come as their plain integer. Raises FormatError for variant and resource, whose
+        bytes are carried and never decoded, and for a type that is newer than the installed ml_dtypes.
         """
         import numpy as np
 
@@ -111,11 +115,30 @@ class DType(enum.Enum):
             raise FormatError(f"{self} tensors have no array form: their bytes can only be carried over")
         plain = self.name.lower().removeprefix("q") if self.name.startswith("Q") else self.name.lower()
         if self in _ML_DTYPES:
-            import ml_dtypes
-
-            kind: np.dtype[Any] = np.dtype(getattr(ml_dtypes, plain))
-            return kind
+            return _of_ml_dtypes(plain)
         return np.dtype(plain)
+
+    @property
+    def has_array_form(self) -> bool:
+        """Whether `numpy` is there: the type is neither opaque nor newer than the installed ml_dtypes."""
+        try:
+            return self.numpy is not None
+        except FormatError:
+            return False
+
+
+def _of_ml_dtypes(name: str) -> np.dtype[Any]:
+    import ml_dtypes
+    import numpy as np
+
+    kind = getattr(ml_dtypes, name, None)
+    if kind is None:
+        raise FormatError(
+            f"{name} arrays need ml_dtypes 0.5.0 or newer, and {ml_dtypes.__version__} is installed: "
+            "upgrade it (a tensor that is copied as it is does without)"
+        )
+    found: np.dtype[Any] = np.dtype(kind)
+    return found
 
 
 _ML_DTYPES = frozenset(
@@ -155,4 +178,10 @@ class TensorSpec:
         return None if itemsize is None else itemsize * self.size
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+        return _spelled(self.dtype, self.shape)
+
+
+@lru_cache(maxsize=4096)
+def _spelled(dtype: DType, shape: tuple[int, ...]) -> str:
+    """Most tensors of a large checkpoint share dtype and shape with others."""
+    return f"{dtype}[{', '.join(map(str, shape))}]"

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migration.checkpoint import Checkpoint
-from migration.contents.streams import Block, is_numeric, open_stream, pairs
+from migration.contents.streams import Block, check_bytes, is_numeric, open_stream, pairs
 from migration.errors import FormatError, Problem, VerificationError
 from migration.formats.tensor_bundle import encode_tensor
 from migration.pairing import Pairing, pair_up
 from migration.planning.plan import Plan, Source, Step
+from migration.planning.reading import both_arrays, source_array, streams_alike
 from migration.planning.transforms import TransformError, apply_step
 from migration.tensors import DType
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from migration.formats.tensor_bundle import BundleEntry, TensorSlice
 
 Openable = Checkpoint | str | os.PathLike[str]
@@ -117,10 +120,12 @@ def verify(
 
     Without a plan, the manifest of either side gives it, if it was written for the other; else tensors
     are paired by key, by full name and by path. With `data` all bytes are read and compared, in bounded
-    memory, and computed tensors are computed again; without, the two indexes are compared: linked
+    memory, and computed tensors are computed again; what the result holds beside them (its object graph, its
+    save counter) is read for damage; without, the two indexes are compared: linked
     tensors must be the same range of the same file. `progress` is called with the bytes done and all.
 
-    Raises FormatError where the source is damaged, PlanError for a plan that does not fit the source.
+    Raises FormatError where the source is damaged, PlanError for a plan that does not fit the source,
+    ReplacedError where a side was written anew meanwhile.
     """
     source = source if isinstance(source, Checkpoint) else Checkpoint.open(source)
     migrated = migrated if isinstance(migrated, Checkpoint) else Checkpoint.open(migrated)
@@ -128,13 +133,14 @@ def verify(
     paired = pair_up(source, migrated, plan)
     comparer = _Comparer(source, migrated, template, data)
     rows = []
-    total = sum(step.spec.nbytes or 0 for step in paired.steps)
+    total = sum(step.spec.nbytes or 0 for step in paired.steps) if progress is not None else 0
     done = 0
     for step in paired.steps:
         rows.append(comparer.row(step))
-        done += step.spec.nbytes or 0
         if progress is not None:
+            done += step.spec.nbytes or 0
             progress(done, total)
+    rows += comparer.damaged_beside({step.target for step in paired.steps})
     return _report(source, migrated, paired, rows)
 
 
@@ -161,32 +167,44 @@ class _Comparer:
     migrated: Checkpoint
     template: Checkpoint | None
     data: bool
-    same_files: dict[tuple[str, str], bool] = field(default_factory=dict)
+    same_files: dict[tuple[str, int, int], bool] = field(default_factory=dict)
 
     def row(self, step: Step) -> VerifiedTensor:
         verdict, detail = self._compare(step)
         return VerifiedTensor(
             target=step.target,
-            sources=tuple(taken.key for taken in step.sources),
+            sources=tuple([taken.key for taken in step.sources]),
             verdict=verdict,
             nbytes=self._nbytes(step),
             detail=detail,
         )
 
+    def damaged_beside(self, compared: Collection[str]) -> Iterator[VerifiedTensor]:
+        """Rows for what the result holds beside the tensors that were compared, and cannot be read."""
+        rest = [key for key in self.migrated.all_specs if key not in compared] if self.data else []
+        for key in rest if self.migrated.format == "V2" else ():
+            try:
+                check_bytes(self.migrated, key)
+            except FormatError as error:
+                verdict, detail = self._damaged(error)
+                yield VerifiedTensor(target=key, sources=(), verdict=verdict, nbytes=0, detail=detail)
+
     def _nbytes(self, step: Step) -> int:
-        if step.spec.nbytes is not None or step.target not in self.migrated:
-            return step.spec.nbytes or 0
+        nbytes = step.spec.nbytes
+        if nbytes is not None or step.target not in self.migrated:
+            return nbytes or 0
         return sum(each.size for each in self.migrated.ranges(step.target))
 
     def _compare(self, step: Step) -> tuple[Verdict, str]:
-        if step.target not in self.migrated:
+        found = self.migrated.specs.get(step.target)
+        if found is None:
             return Verdict.MISSING, "the result does not hold it"
-        found = self.migrated.spec(step.target)
-        if found != step.spec:
+        if found is not step.spec and found != step.spec:
             return Verdict.DIFFERS, f"{found} in the result, {step.spec} by the plan"
-        absent = [taken.key for taken in step.sources if taken.template and self.template is None]
-        if absent:
-            return Verdict.UNREAD, f"{', '.join(absent)} comes from the template"
+        if self.template is None:
+            absent = [taken.key for taken in step.sources if taken.template]
+            if absent:
+                return Verdict.UNREAD, f"{', '.join(absent)} comes from the template"
         if not self.data:
             return self._by_index(step)
         try:
@@ -204,27 +222,36 @@ class _Comparer:
             and not step.transforms
             and not step.sources[0].transforms
             and self._side(step.sources[0]).spec(step.sources[0].key) == step.spec
+            and streams_alike(self._side(step.sources[0]), step.sources[0].key, self.migrated, step.target)
         )
 
     def _by_index(self, step: Step) -> tuple[Verdict, str]:
         if not self._is_plain(step) or self._side(step.sources[0]).format != "V2":
             return Verdict.UNREAD, "computed" if step.sources else "a constant"
-        before = _by_slice(self._side(step.sources[0]), step.sources[0].key)
-        after = _by_slice(self.migrated, step.target)
+        side, key = self._side(step.sources[0]), step.sources[0].key
+        old, new = side.index.entries[key], self.migrated.index.entries[step.target]
+        if not old.slices and not new.slices:
+            return self._of_entries([(side, old, new)])
+        before, after = _by_slice(side, key), _by_slice(self.migrated, step.target)
         if before.keys() != after.keys():
             return Verdict.UNREAD, "it is cut into other slices"
+        return self._of_entries([(side, before[extent], after[extent]) for extent in before])
+
+    def _of_entries(
+        self, pairs: Iterable[tuple[Checkpoint, BundleEntry, BundleEntry]]
+    ) -> tuple[Verdict, str]:
         same = True
-        for extent, (old_path, old) in before.items():
-            new_path, new = after[extent]
-            if (old.size, old.crc32c) != (new.size, new.crc32c):
+        for side, old, new in pairs:
+            if old.size != new.size or old.crc32c != new.crc32c:
                 return Verdict.DIFFERS, "size or checksum are not the source's"
-            same = same and old.offset == new.offset and self._are_one_file(old_path, new_path)
+            same = same and old.offset == new.offset and self._are_one_file(side, old.shard, new.shard)
         return (Verdict.SAME_BYTES, "") if same else (Verdict.SAME_CHECKSUM, "")
 
-    def _are_one_file(self, one: str, other: str) -> bool:
-        if (one, other) not in self.same_files:  # asked for each of very many tensors of a few shards
-            self.same_files[one, other] = _same_file(one, other)
-        return self.same_files[one, other]
+    def _are_one_file(self, side: Checkpoint, old: int, new: int) -> bool:
+        shards = (side.prefix, old, new)
+        if shards not in self.same_files:  # asked for each of very many tensors of a few shards
+            self.same_files[shards] = _same_file(side.shard_path(old), self.migrated.shard_path(new))
+        return self.same_files[shards]
 
     def _by_bytes(self, step: Step) -> tuple[Verdict, str]:
         side, key = self._side(step.sources[0]), step.sources[0].key
@@ -232,7 +259,7 @@ class _Comparer:
         try:
             after = open_stream(self.migrated, step.target)
         except FormatError as error:
-            return Verdict.DAMAGED, str(error)
+            return self._damaged(error)
         if before.size != after.size:
             return Verdict.DIFFERS, f"{after.size} bytes, the source has {before.size}"
         at, differs = 0, ""
@@ -243,13 +270,17 @@ class _Comparer:
                 at += len(old)
         except FormatError as error:
             _raise_if_source(side, key, error)
-            return Verdict.DAMAGED, str(error)
+            return self._damaged(error)
         return (Verdict.DIFFERS, differs) if differs else (Verdict.EQUAL, "")
 
     def _by_computing(self, step: Step) -> tuple[Verdict, str]:
-        arrays = [self._side(taken).read(taken.key) for taken in step.sources]
-        wanted, _ = encode_tensor(apply_step(step, arrays), step.spec.dtype)
+        arrays = [source_array(self._side(taken), taken) for taken in step.sources]
+        made = apply_step(step, arrays)
         del arrays
+        if step.target in self.migrated.incomplete:
+            return self._in_part(step, made)
+        wanted, _ = encode_tensor(made, step.spec.dtype)
+        del made
         try:
             stream = open_stream(self.migrated, step.target)
             if stream.size != len(wanted):
@@ -257,17 +288,34 @@ class _Comparer:
             found = stream.read(stream.size)
             stream.finish()
         except FormatError as error:
-            return Verdict.DAMAGED, str(error)
+            return self._damaged(error)
         if found != wanted:
             return Verdict.DIFFERS, _where(step, wanted, found, 0)
         return Verdict.COMPUTED, ""
 
+    def _in_part(self, step: Step, made: np.ndarray[Any, Any]) -> tuple[Verdict, str]:
+        """A tensor that the result is to hold some slices of: just those are compared."""
+        try:
+            made, there = both_arrays(step, made, self.migrated)
+        except FormatError as error:
+            return self._damaged(error)
+        wanted, found = (encode_tensor(each, step.spec.dtype)[0] for each in (made, there))
+        return (
+            (Verdict.COMPUTED, "") if found == wanted else (Verdict.DIFFERS, _where(step, wanted, found, 0))
+        )
 
-def _by_slice(checkpoint: Checkpoint, key: str) -> Mapping[TensorSlice | None, tuple[str, BundleEntry]]:
+    def _damaged(self, error: FormatError) -> tuple[Verdict, str]:
+        """The verdict, unless a side was replaced meanwhile: what was read tells nothing then."""
+        for side in (self.source, self.migrated, self.template):
+            if side is not None:
+                side.check_unchanged()
+        return Verdict.DAMAGED, str(error)
+
+
+def _by_slice(checkpoint: Checkpoint, key: str) -> Mapping[TensorSlice | None, BundleEntry]:
     shape = checkpoint.spec(key).shape
     return {
-        None if extent is None else extent.resolved(shape): (checkpoint.shard_path(entry.shard), entry)
-        for extent, entry in checkpoint.placed(key)
+        None if extent is None else extent.resolved(shape): entry for extent, entry in checkpoint.placed(key)
     }
 
 
@@ -280,7 +328,7 @@ def _same_file(one: str, other: str) -> bool:
 
 def _raise_if_source(source: Checkpoint, key: str, error: FormatError) -> None:
     """A damaged source is an error of its own: there is nothing to compare with."""
-    if f"{key!r} of {source.prefix}" in str(error):
+    if f"{key!r} of {source.prefix}" in error.exact:
         raise error
 
 

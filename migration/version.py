@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from importlib.metadata import PackageNotFoundError, version
+# What pyproject.toml has, too: to ask importlib.metadata takes longer than a small migration.
+VERSION = "0.1.0"
 
 
-@functools.cache
 def tool_version() -> str:
     """This tool's name and version, as the files that it writes carry it."""
-    try:
-        return f"ckpt-migration {version('ckpt-migration')}"
-    except PackageNotFoundError:
-        return "ckpt-migration (not installed)"
+    return f"ckpt-migration {VERSION}"

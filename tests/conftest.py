@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,18 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ("pytester",)  # for the tests of the pytest plugin
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the first import of TensorFlow
+
+
+class _WithoutTensorFlow(importlib.abc.MetaPathFinder):
+    """Has the tests that import TensorFlow, or a Keras, skipped where there is none."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.partition(".")[0] in ("tensorflow", "keras", "tf_keras"):
+            pytest.skip(f"{name} is not installed: the extra [tensorflow] has it", allow_module_level=True)
+
+
+if importlib.util.find_spec("tensorflow") is None:
+    sys.meta_path.insert(0, _WithoutTensorFlow())
 
 # Times vary with the load of the machine, so no example has a deadline; a CI run can be repeated exactly.
 settings.register_profile(

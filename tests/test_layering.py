@@ -15,10 +15,11 @@ pytestmark = pytest.mark.quick
 ROOT = pathlib.Path(__file__).parent.parent
 # From the ground up: a module may import its own layer's packages only where they are listed together below.
 LAYERS = (
+    ("once", "printable", "outside"),
     ("errors", "version"),
     ("tensors",),
-    ("formats", "storage", "suggest"),
-    ("location",),
+    ("formats", "storage", "stored_file", "suggest"),
+    ("digest", "location", "snapshot"),
     ("checkpoint", "state_files"),
     ("contents",),
     ("planning",),

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from migration.checkpoint import Checkpoint
+from migration.doctor import examine
 from migration.errors import CheckpointNotFoundError, FormatError, MigrationError
+from migration.location import prefixes_in
+from migration.outside import leads_outside
 from tests.bundles import write_bundle
 
 pytestmark = pytest.mark.quick
@@ -176,3 +179,50 @@ def test_a_key_that_is_not_there_names_the_nearest(run: pathlib.Path) -> None:
         Checkpoint.open(run / "n").read("layer1/kernel")
     with pytest.raises(MigrationError):
         Checkpoint.open(run / "n").spec("layer1/kernel")
+
+
+@pytest.fixture
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Another directory, with checkpoints 8 and 9."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for step in (8, 9):
+        write_bundle(folder / f"model.ckpt-{step}", {"other": np.zeros(3, np.float32)})
+    return folder
+
+
+def test_a_path_that_leads_outside_is_looked_for_in_the_directory_first(
+    run: pathlib.Path, elsewhere: pathlib.Path
+) -> None:
+    for recorded in (os.path.relpath(elsewhere / "model.ckpt-9", run), f"{elsewhere}/model.ckpt-9"):
+        state(run, recorded)
+        checkpoint = Checkpoint.open(run)
+        assert checkpoint.prefix == str(run / "model.ckpt-9")
+        assert "which lies outside of its directory" in checkpoint.location.remarks[0]
+
+
+def test_where_it_is_only_outside_it_is_opened_and_said(run: pathlib.Path, elsewhere: pathlib.Path) -> None:
+    state(run, os.path.relpath(elsewhere / "model.ckpt-8", run))
+    checkpoint = Checkpoint.open(run)
+    assert checkpoint.keys == ("other",)
+    assert "outside of its directory, and that was opened" in checkpoint.location.remarks[0]
+
+
+def test_a_linked_directory_is_no_elsewhere(run: pathlib.Path, elsewhere: pathlib.Path) -> None:
+    (elsewhere / "link").symlink_to(run)
+    state(run, f"{run}/model.ckpt-9")
+    assert not Checkpoint.open(elsewhere / "link").location.remarks
+
+
+def test_an_index_whose_name_begins_with_a_dot(tmp_path: pathlib.Path) -> None:
+    """It was taken for a V1 file; the one that macOS puts beside each file it copies is none at all."""
+    write_bundle(tmp_path / ".ckpt", {"a": np.ones(1, np.float32)})
+    (tmp_path / "._.ckpt.index").write_bytes(b"\0\x05\x16\x07" + bytes(200))
+    assert prefixes_in(str(tmp_path)) == [str(tmp_path / ".ckpt")]
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x/\0/y", "\ud800/x", b"a\xff\0"])
+def test_what_no_file_can_be_called(path: str | bytes) -> None:
+    for opened in (Checkpoint.open, examine):
+        with pytest.raises(CheckpointNotFoundError, match="no file can be called so"):
+            opened(path)  # type: ignore[operator]
+    assert leads_outside(os.fsdecode(path), "/")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from absl import flags
 from ckpt_tools import terminal
+from ckpt_tools.benchmark_sources import make_equal, make_many
 
 FLAGS = flags.FlagValues()
 _GIGABYTES = flags.DEFINE_float("gigabytes", 2.0, "Size of the checkpoint.", flag_values=FLAGS)
@@ -104,16 +105,16 @@ def _cases(folder: Path) -> dict[str, Case]:
     # A process that has held arrays would lend its peak memory to those that it starts.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as aside:
         dense = aside.submit(
-            _make, folder / "dense", int(_GIGABYTES.value * 1e9), _TENSORS.value, False
+            make_equal, folder / "dense", int(_GIGABYTES.value * 1e9), _TENSORS.value, False
         ).result()
         sparse = aside.submit(
-            _make, folder / "sparse", int(_SPARSE.value * 1e9), _TENSORS.value, True
+            make_equal, folder / "sparse", int(_SPARSE.value * 1e9), _TENSORS.value, True
         ).result()
-        many = aside.submit(_make_many, folder / "many", _KEYS.value).result()
+        many = aside.submit(make_many, folder / "many", _KEYS.value).result()
     cases = {
-        "link": _migrate("link", dense, folder / "link", "link"),
-        "sparse link": _migrate("link, sparse", sparse, folder / "sparse-link", "link"),
-        "copy": _migrate("copy, verified", dense, folder / "copied", "copy"),
+        "link": migration_case("link", dense, folder / "link", "link"),
+        "sparse link": migration_case("link, sparse", sparse, folder / "sparse-link", "link"),
+        "copy": migration_case("copy, verified", dense, folder / "copied", "copy"),
         "cp": _cp("cp", dense, folder / "cp", ""),
         "cp sync": _cp("cp, flushed to disk", dense, folder / "cp-sync", " && sync"),
         "inspect": Case("ckpt-inspect", _tool("inspect_checkpoint", f"--checkpoint={many}")),
@@ -143,7 +144,8 @@ def _tool(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"ckpt_tools.{module}", *arguments]
 
 
-def _migrate(name: str, source: Path, out: Path, data: str) -> Case:
+def migration_case(name: str, source: Path, out: Path, data: str) -> Case:
+    """ckpt-migrate of a checkpoint into a folder that is empty before each run."""
     command = _tool(
         "migrate_checkpoint", f"--checkpoint={source}", f"--output={out / 'ckpt'}", f"--data={data}"
     )
@@ -159,67 +161,6 @@ def _emptied(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.sync()  # what earlier runs left to be written is not this run's
-
-
-# The checkpoints ------------------------------------------------------------------------------------
-
-
-def _make(folder: Path, size: int, tensors: int, sparse: bool) -> Path:
-    """A name-based checkpoint of equal tensors: random bytes, or a sparse file of zeros."""
-    import numpy as np
-
-    from migration.formats.coding import masked_crc32c
-    from migration.formats.tensor_bundle import BundleEntry, shard_name
-    from migration.tensors import DType, TensorSpec
-
-    folder.mkdir(parents=True)
-    prefix = folder / "model.ckpt-1000"
-    rows = size // tensors // 4096
-    spec = TensorSpec(DType.FLOAT32, (rows, 1024))
-    nbytes = spec.nbytes or 0
-    random = np.random.default_rng(0)
-    zeros = masked_crc32c(bytes(nbytes)) if sparse else 0
-    entries = {}
-    with open(shard_name(str(prefix), 0, 1), "wb") as shard:
-        for number in range(tensors):
-            crc = zeros
-            if not sparse:
-                payload = random.standard_normal((rows, 1024), np.float32).tobytes()
-                crc = masked_crc32c(payload)
-                shard.write(payload)
-            entries[f"layer_{number}/kernel"] = BundleEntry(spec, 0, number * nbytes, nbytes, crc)
-        shard.truncate(tensors * nbytes)
-    _write_index(prefix, entries)
-    return prefix
-
-
-def _make_many(folder: Path, keys: int) -> Path:
-    """A checkpoint of very many small tensors."""
-    from migration.formats.coding import masked_crc32c
-    from migration.formats.tensor_bundle import BundleEntry, shard_name
-    from migration.tensors import DType, TensorSpec
-
-    folder.mkdir(parents=True)
-    prefix = folder / "model.ckpt-1"
-    spec = TensorSpec(DType.FLOAT32, (4,))
-    payload = bytes(16)
-    crc = masked_crc32c(payload)
-    Path(shard_name(str(prefix), 0, 1)).write_bytes(payload * keys)
-    _write_index(
-        prefix,
-        {
-            f"model/stack_{number // 1000}/layer_{number}/kernel": BundleEntry(spec, 0, number * 16, 16, crc)
-            for number in range(keys)
-        },
-    )
-    return prefix
-
-
-def _write_index(prefix: Path, entries: dict) -> None:  # type: ignore[type-arg]
-    from migration.formats.tensor_bundle import BundleHeader, BundleIndex
-
-    ordered = dict(sorted(entries.items()))
-    Path(f"{prefix}.index").write_bytes(BundleIndex(BundleHeader(1), ordered).to_bytes())
 
 
 # The table ------------------------------------------------------------------------------------------

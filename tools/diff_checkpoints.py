@@ -6,6 +6,7 @@ with B. No TensorFlow is needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         from migration.planning.plan_file import read_plan
 
         plan = read_plan(_PLAN.value)
-    template = Checkpoint.open(_TEMPLATE.value) if _TEMPLATE.value else _remembered(plan)
+    template = Checkpoint.open(_TEMPLATE.value) if _TEMPLATE.value else _remembered(plan, here, there)
     with terminal.progress("comparing", counts=True) as progress:
         difference = compare(here, there, plan, template=template, progress=progress)
     if _FORMAT.value == "json":
@@ -55,20 +56,18 @@ def main(arguments: Sequence[str]) -> int:
     return terminal.Status.DONE if difference.is_equal else terminal.Status.DIFFERS
 
 
-def _remembered(plan: Plan | None) -> Checkpoint | None:
-    """The template that the plan was made for, where it is still there and a step takes a tensor from it."""
-    from migration.checkpoint import Checkpoint
-    from migration.errors import MigrationError
+def _remembered(plan: Plan | None, here: Checkpoint, there: Checkpoint) -> Checkpoint | None:
+    """The template that the plan was made for, where a step takes a tensor from it and it is at hand."""
+    from migration.errors import InputError
+    from migration.planning.remembered import remembered_template, takes_from_template
 
-    if plan is None or plan.template is None:
-        return None
-    if not any(taken.template for step in plan.steps for taken in step.sources):
+    if plan is None or not takes_from_template(plan):
         return None
     try:
-        template = Checkpoint.open(plan.template.path)
-    except MigrationError:
+        return remembered_template(plan, *map(os.path.dirname, (_PLAN.value, here.prefix, there.prefix)))
+    except InputError as error:
+        terminal.note(f"note: {error}")
         return None
-    return template if template.digest == plan.template.digest else None
 
 
 def document(difference: Difference) -> dict[str, Any]:

@@ -6,7 +6,6 @@ No TensorFlow is needed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +75,15 @@ def document(diagnosis: Diagnosis, done: Sequence[str]) -> dict[str, Any]:
 
 
 def _print(diagnosis: Diagnosis, done: Sequence[str]) -> None:
-    print(f"{diagnosis.path}: {diagnosis.what}")
+    terminal.say(f"{diagnosis.path}: {diagnosis.what}")
     for prefix, what in diagnosis.checkpoints:
         if what not in diagnosis.what:
-            print(f"  {prefix}: {what}")
+            terminal.say(f"  {prefix}: {what}")
     for finding in diagnosis.findings:
-        print(
-            f"\n{finding.kind}: {finding.where}{os.linesep}  cause: {finding.cause}\n  mend:  {finding.mend}"
-        )
+        print()
+        terminal.say(f"{finding.kind}: {finding.where}")
+        terminal.say(f"  cause: {finding.cause}")
+        terminal.say(f"  mend:  {finding.mend}")
     if diagnosis.is_healthy:
         print("healthy")
     for line in (*done, *diagnosis.remarks):

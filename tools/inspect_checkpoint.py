@@ -178,9 +178,9 @@ def _print(
 ) -> None:
     sizes = {key: _nbytes(checkpoint, key) for key in checkpoint.keys}
     header = _header(checkpoint, sum(sizes.values()))
-    print(f"{header['prefix']}: {header['format']}, {header['style']}, {_counted(header)}")
+    terminal.say(f"{header['prefix']}: {header['format']}, {header['style']}, {_counted(header)}")
     if header["written_by"]:
-        print(f"written by TensorFlow {header['written_by']}")
+        terminal.say(f"written by TensorFlow {header['written_by']}")
     print()
     columns = ["key", "dtype", "shape", "partitions", "bytes"]
     if names:

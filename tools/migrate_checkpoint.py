@@ -6,6 +6,7 @@ to be done. No TensorFlow is needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def _is_directory() -> bool:
 def _migrate(path: str, prefix: str) -> int:
     from migration.checked import write_and_verify
     from migration.checkpoint import Checkpoint
-    from migration.convert.execute import check_target
+    from migration.convert.target import check_target
 
     source = Checkpoint.open(path)
     for remark in source.location.remarks:
@@ -125,7 +126,7 @@ def _migrate(path: str, prefix: str) -> int:
             source,
             prefix,
             writing(),
-            template=template or _remembered_template(plan),
+            template=template or _remembered_template(plan, source.prefix, prefix),
             writes=writes,
             verifies=verifies,
         )
@@ -167,7 +168,7 @@ def _given_for(source: Checkpoint, template: Checkpoint | None) -> Plan | None:
     if plan is None:
         return None
     if template is not None and plan.template is not None:
-        _check_template(plan.template, template, "give that one, or none, or plan again")
+        _check_template(plan.template, template)
     if _AS_RULES.value:
         from migration.planning.signature import apply_as_rules
 
@@ -184,42 +185,43 @@ def given_plan() -> Plan | None:
     return read_plan(_PLAN.value)
 
 
-def _remembered_template(plan: Plan) -> Checkpoint | None:
-    """The template that a plan file names, if a step takes a tensor from it."""
-    if plan.template is None or not any(taken.template for step in plan.steps for taken in step.sources):
+def _remembered_template(plan: Plan, *files: str) -> Checkpoint | None:
+    """The template that the plan of --plan names, if a step takes a tensor from it."""
+    from migration.planning.remembered import remembered_template, takes_from_template
+
+    if not _PLAN.value or not takes_from_template(plan):
         return None
-    from migration.checkpoint import Checkpoint
-    from migration.errors import InputError, MigrationError
-
-    try:
-        template = Checkpoint.open(plan.template.path)
-    except MigrationError as error:
-        raise InputError(f"the plan takes tensors from its template: {error}: pass --template") from None
-    _check_template(plan.template, template, "plan again")
-    return template
+    return remembered_template(plan, *map(os.path.dirname, (_PLAN.value, *files)))
 
 
-def _check_template(wanted: TemplateReference, template: Checkpoint, remedy: str) -> None:
+def _check_template(wanted: TemplateReference, template: Checkpoint) -> None:
     from migration.errors import InputError
 
     if template.digest != wanted.digest:
         raise InputError(
-            f"{template.prefix}: the template is not the one that the plan was made for: {remedy}"
+            f"{template.prefix}: the template is not the one that the plan was made for: give that one, "
+            "or none, or plan again"
         )
 
 
 def _migrate_directory() -> int:
     """All checkpoints of --model_dir. Returns 1 where one failed."""
     from migration.model_dir import migrate_directory
+    from migration.planning.decisions import allow
 
     if not _OUTPUT_DIR.value:
         raise terminal.UsageError("--model_dir needs --output_dir")
+    plan = given_plan()
+    template: str | Checkpoint | None = _PLANNING.template_path
+    if plan is not None and template is None:
+        allowed = allow(plan, unfilled=_ALLOW_UNFILLED.value)
+        template = _remembered_template(allowed, f"{_MODEL_DIR.value}/", f"{_OUTPUT_DIR.value}/")
     with terminal.progress("migrating", counts=True) as progress:
         report = migrate_directory(
             _MODEL_DIR.value,
             _OUTPUT_DIR.value,
-            _PLANNING.template_path,
-            plan=given_plan(),
+            template,
+            plan=plan,
             as_rules=_AS_RULES.value,
             to=FLAGS["to"].value,
             mapping=_PLANNING.mapping(),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 from ckpt_tools import terminal
 
+from migration.planning.options import NAMED
+
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
     from migration.planning.options import Options
@@ -51,8 +53,9 @@ class PlanningFlags:
         flags.DEFINE_enum(
             "optimizer",
             "auto",
-            ["auto", "drop", "keep"],
-            "Optimizer state: laid out for the target's optimizer, left out, or kept as plain tensors.",
+            ["auto", "drop", "keep", *NAMED],
+            "Optimizer state: laid out for the target's optimizer, left out, or kept as plain tensors; or "
+            "the kind of the optimizer, where its slots have a name of their own.",
             flag_values=values,
         )
         flags.DEFINE_float(

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from migration.printable import printable
+
 MOST_RICH_ROWS = 1000  # a drawn table of more takes longer than the work it tells of
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
@@ -24,7 +26,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
 
 def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """The table as lines of text, cells padded to their column's width."""
-    rows = [[shown(cell) for cell in row] for row in rows]
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [
         max([len(name), *map(len, cells)])
         for name, cells in zip(columns, _columns(columns, rows), strict=True)
@@ -49,13 +51,8 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
-
-
-def shown(text: str) -> str:
-    """The text with line ends and other unprintable characters spelled out."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def size(nbytes: int) -> str:
@@ -67,12 +64,16 @@ def size(nbytes: int) -> str:
 
 
 def write_json(value: Any) -> None:
-    """Print the value to standard output as one JSON document; NaN and infinities become strings."""
+    """Print the value to standard output as one JSON document in ASCII; NaN and infinities become strings.
+
+    Names stand in it exactly: each byte that is no UTF-8 as a lone surrogate, U+DC00 and the byte, which
+    Python's `name.encode("utf-8", "surrogateescape")` turns back.
+    """
     try:
         text = json.dumps(value, indent=2, default=_plain, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(value), indent=2, default=_plain)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")  # JSON lets this control character through
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What every tool shares: flags in, one call, text out, and the exit status.
 
 Results go to standard output; remarks, progress and errors go to standard error. Errors are turned into
-one clear text and a status here and nowhere else.
+one clear text and a status here and nowhere else; names in a line are shown as `printable` shows them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from absl import app, flags
+from absl import flags
+
+from migration.printable import printable
 
 Main = Callable[[Sequence[str]], int]
 Progress = Callable[[int, int], None]
@@ -51,13 +53,11 @@ def run(
         )
         flags.DEFINE_bool("help", False, "Show this text.", short_name="?", flag_values=values)
 
-    def parse(argv: list[str]) -> list[str]:
-        flags.FLAGS.mark_as_parsed()  # absl's own flags keep their defaults
-        left: list[str] = _guarded(f"ckpt-{tool}", lambda: _parsed(argv, values, tool, required, arguments))
-        return left
-
-    app.run(lambda argv: _guarded(f"ckpt-{tool}", lambda: _main(main, argv[1:])), flags_parser=parse)
-    raise AssertionError("absl's run does not return")
+    flags.FLAGS.mark_as_parsed()  # absl's own flags keep their defaults
+    name = f"ckpt-{tool}"
+    # Not by absl.app, which would do no more here, and loads a debugger for it.
+    argv = _guarded(name, lambda: _parsed(sys.argv, values, tool, required, arguments))
+    sys.exit(_guarded(name, lambda: _main(main, argv[1:])))
 
 
 def _main(main: Main, arguments: Sequence[str]) -> int:
@@ -76,14 +76,14 @@ def _guarded(name: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except UsageError as error:
-        fail(name, f"{error}; see {name} --help", Status.ERROR)
+        fail(name, printable(f"{error}; see {name} --help"), Status.ERROR)
     except MigrationError as error:
         fail(name, str(error), status_of(error))
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Status.ERROR)
     except OSError as error:
-        fail(name, f"{error.filename or 'the disk'}: {error.strerror or error}", Status.ERROR)
+        fail(name, printable(f"{error.filename or 'the disk'}: {error.strerror or error}"), Status.ERROR)
     except KeyboardInterrupt:
         fail(name, "interrupted; what was not finished is not there", Status.ERROR)
 
@@ -98,15 +98,20 @@ def status_of(error: Exception) -> Status:
 
 
 def fail(name: str, message: str, status: Status) -> NoReturn:
-    """Tell the error and exit."""
+    """Tell the error, of one line or more that are safe to print, and exit."""
     sys.stdout.flush()
     print(f"{name}: {message}", file=sys.stderr)
     sys.exit(int(status))
 
 
 def note(message: str) -> None:
-    """A remark for a person."""
-    print(message, file=sys.stderr)
+    """A remark for a person, in one line."""
+    print(printable(message), file=sys.stderr)
+
+
+def say(message: str) -> None:
+    """One line of the result."""
+    print(printable(message))
 
 
 # The command line -----------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     else:
         _print(report)
         if outputs is not None:
-            terminal.note(outputs.text())
+            for line in outputs.text().splitlines():
+                terminal.note(line)
     if outputs is not None and not outputs.is_equal:
         return terminal.Status.FAILED
     return status_of(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from legacy_ckpt.fitting.matching import Match
+from migration.printable import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,4 +51,4 @@ class RestoreReport:
         lines += [f"  missing from the checkpoint: {name}" for name in self.missing]
         lines += [f"  mismatched: {name}: {reason}" for name, reason in self.mismatched]
         lines += [f"  unexpected in the checkpoint: {key}" for key in self.unexpected]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))

@@ -11,11 +11,14 @@ import hashlib
 import json
 import math
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
+
+from migration.storage import replace_file
 
 _gfile = tf.io.gfile
 RECORD_FILE = "checkpoint.record.json"
@@ -103,7 +106,10 @@ def write_record(directory: str, record: Record) -> None:
 
 def write_whole(path: str, text: str) -> None:
     """Write a text file aside, then rename it into place."""
-    aside = f"{path}.tmp{os.getpid()}"
+    if "://" not in path:
+        replace_file(path, text.encode("utf-8", "surrogateescape"), flush=False)
+        return
+    aside = f"{path}.tmp{os.getpid()}-{threading.get_ident()}"
     with _gfile.GFile(aside, "w") as file:
         file.write(text)
     _gfile.rename(aside, path, overwrite=True)

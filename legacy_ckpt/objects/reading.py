@@ -22,7 +22,7 @@ from legacy_ckpt.objects.live import LiveCheckpoint, Place
 from migration.checkpoint import Checkpoint
 from migration.contents.streams import blocks, open_stream
 from migration.convert.outputs import computed_array
-from migration.errors import FormatError
+from migration.errors import ReplacedError
 from migration.planning.plan import Source, Step
 from migration.tensors import TensorSpec
 
@@ -59,7 +59,8 @@ class Values:
 def verified(steps: Iterable[Step], source: Checkpoint, objects: LiveCheckpoint) -> Values:
     """The values of all steps: computed where they have to be, else checked where they lie.
 
-    Raises FormatError for missing or damaged bytes, TransformError for a value that cannot be computed.
+    Raises FormatError for missing or damaged bytes, ReplacedError where the checkpoint is another by now,
+    TransformError for a value that cannot be computed.
     """
     source.check_shards()
     stored, made = [], []
@@ -74,6 +75,7 @@ def verified(steps: Iterable[Step], source: Checkpoint, objects: LiveCheckpoint)
     with ThreadPoolExecutor(_WORKERS) as pool:
         for _ in pool.map(lambda key: _check(source, key), dict.fromkeys(each.key for each in stored)):
             pass
+    source.check_unchanged()
     return Values(tuple(stored), tuple(made))
 
 
@@ -101,7 +103,7 @@ def _check(source: Checkpoint, key: str) -> None:
 def assign(values: Values, source: Checkpoint, places: Mapping[str, Place]) -> None:
     """Give each holder its tensors; one that has several gets them together.
 
-    Raises FormatError where the checkpoint changed since it was verified: then some hold new values.
+    Raises ReplacedError where the checkpoint changed since it was verified: then some hold new values.
     """
     waiting: dict[int, dict[str, Any]] = {}
     wanted = _attributes(places)
@@ -158,7 +160,7 @@ def _restored(batch: Sequence[Stored], source: Checkpoint) -> list[Any]:
         return []
     try:
         with tf.device("/cpu:0"):
-            return list(
+            tensors = list(
                 tf.raw_ops.RestoreV2(
                     prefix=source.prefix,
                     tensor_names=[each.key for each in batch],
@@ -166,11 +168,13 @@ def _restored(batch: Sequence[Stored], source: Checkpoint) -> list[Any]:
                     dtypes=[tf.as_dtype(each.step.spec.dtype.value) for each in batch],
                 )
             )
-    except tf.errors.OpError as error:
-        raise FormatError(
+        source.check_unchanged()  # TensorFlow reads what lies there now
+    except (tf.errors.OpError, ReplacedError) as error:
+        raise ReplacedError(
             f"{source.prefix} changed while it was restored: some objects hold its values, others their own "
-            f"still: restore again ({error.message})"
+            f"still: restore again ({getattr(error, 'message', error)})"
         ) from None
+    return tensors
 
 
 def _tensor(array: np.ndarray[Any, np.dtype[Any]], spec: TensorSpec) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migration.planning.plan import Left, Plan, Step
+from migration.printable import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class ObjectReport:
         lines += [f"  missing from the checkpoint: {_told(left)}" for left in self.missing]
         lines += [f"  unread in the checkpoint: {_told(left)}" for left in self.unread]
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def _told(left: Left) -> str:

@@ -21,6 +21,7 @@ from migration.formats.object_graph import (
     ObjectGraph,
     checkpoint_key,
 )
+from migration.planning.assembling import ASSEMBLED
 from migration.planning.plan import Plan
 
 SAVE_COUNTER = "save_counter"  # tf.train.Checkpoint's own child: without it, one object stays unmatched
@@ -120,17 +121,21 @@ class MappingView:
         self._paths = {tuple(path.split("/")): name for path, name in names.items()}
 
     def additions(self, saver: Any, prefix: str) -> Additions:
-        """A tree of objects along the paths."""
-        held = Checkpoint.open(prefix).specs
+        """A tree of objects along the paths. What TensorFlow cannot restore from slices is written whole."""
+        checkpoint = Checkpoint.open(prefix)
+        held = checkpoint.specs
         absent = sorted(name for name in self._paths.values() if name not in held)
         if absent:
             raise ValueError(
                 f"object_view asks for {len(absent)} names that this Saver does not save: "
                 f"{', '.join(absent)}; it saves {', '.join(sorted(held))}"
             )
-        aliases = {checkpoint_key(path): Place(name) for path, name in self._paths.items()}
+        keys = {checkpoint_key(path): name for path, name in self._paths.items()}
+        odd = {name for name in checkpoint.partitions if held[name].dtype not in ASSEMBLED}
+        aliases = {key: Place(name) for key, name in keys.items() if name not in odd}
+        values: dict[str, Any] = {key: checkpoint.read(name) for key, name in keys.items() if name in odd}
         tree = tree_of({**self._paths, (SAVE_COUNTER,): SAVE_COUNTER})
-        return Additions(aliases, {GRAPH_KEY: np.array(tree.to_bytes(), object)})
+        return Additions(aliases, {**values, GRAPH_KEY: np.array(tree.to_bytes(), object)})
 
 
 def tree_of(paths: Mapping[tuple[str, ...], str]) -> ObjectGraph:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from migration.convert.execute import check_decided, check_source
 from migration.convert.outputs import computed_array, step_arrays
 from migration.formats.object_graph import GRAPH_KEY
 from migration.planning.plan import Plan, Source, Step
+from migration.planning.remembered import remembered_template
 
 
 class PlanView:
@@ -40,9 +42,10 @@ class PlanView:
     def _side(self, taken: Source, checkpoint: Checkpoint) -> Checkpoint:
         if not taken.template:
             return checkpoint
-        if self._plan.template is None:
+        template = remembered_template(self._plan, os.path.dirname(checkpoint.prefix))
+        if template is None:
             raise ValueError(f"the plan takes {taken.key!r} from a template, and names none")
-        return Checkpoint.open(self._plan.template.path)
+        return template
 
 
 def _renames(step: Step) -> bool:

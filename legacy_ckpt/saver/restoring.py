@@ -62,7 +62,7 @@ def _restore_checked(
         return None
     fit = match(wishes, inventory, rename)
     if not fit.is_complete and not partial:
-        raise explain.restore_error(fit, inventory, tf.executing_eagerly())
+        raise explain.restore_error(fit, inventory, tf.executing_eagerly(), ops)
     with explain.readable(prefix):
         if fit.is_plain:
             _run_as_built(saver, sess, prefix)

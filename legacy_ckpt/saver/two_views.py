@@ -18,6 +18,7 @@ from migration.formats.tensor_bundle import (
     encode_tensor,
     shard_name,
 )
+from migration.storage import replace_file, sweep
 from migration.tensors import DType, TensorSpec
 
 
@@ -53,15 +54,9 @@ def add_keys(prefix: str, additions: Additions) -> None:
         for extent in entries[key].slices:
             slice_entries[key, extent] = index.slice_entries[place.key, extent]
     entries |= _append(shard_name(prefix, 0, index.header.num_shards), additions.values)
-    staged = f"{prefix}.index.{os.getpid()}.staged"
-    try:
-        with open(staged, "wb") as file:
-            file.write(replace(index, entries=entries, slice_entries=slice_entries).to_bytes())
-        os.replace(staged, prefix + ".index")
-    except BaseException:
-        if os.path.exists(staged):
-            os.remove(staged)
-        raise
+    raw = replace(index, entries=entries, slice_entries=slice_entries).to_bytes()
+    sweep(os.path.dirname(prefix) or ".")  # another save may have been killed here, of another step
+    replace_file(prefix + ".index", raw, flush=False)  # TensorFlow does not flush what it has saved, either
 
 
 def _stored_slice(index: BundleIndex, place: Place) -> BundleEntry:

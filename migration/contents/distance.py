@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distance:
-    """`differing` elements have other bytes (of variants: 1). The largest absolute difference, exact for
-    integers, NaN where one side alone has a NaN; and the 2-norm of the difference relative to that of the
-    first tensor (infinite where that is zero). Strings have neither."""
+    """`differing` elements have other bytes (1 of those that have no array form here). The largest absolute
+    difference, exact for integers, NaN where one side alone has a NaN; and the 2-norm of the difference
+    relative to that of the first tensor (infinite where that is zero). Strings have neither."""
 
     differing: int
     max_abs: float | int | None = None
@@ -31,6 +31,8 @@ def distance_of_streams(one: TensorStream, other: TensorStream, dtype: DType | N
     """The distance of two streams; None where every byte is equal. `dtype` None: bytes without elements."""
     import numpy as np
 
+    if dtype is not None and not dtype.has_array_form:
+        dtype = None
     total = _Running()
     if one.size != other.size:
         return Distance(differing=1)

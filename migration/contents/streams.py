@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from migration.errors import FormatError
 from migration.formats.located import located
 from migration.formats.tensor_bundle import BundleEntry, TensorSlice, encode_tensor
 from migration.formats.tensor_checksum import TensorChecksum
@@ -19,7 +21,6 @@ from migration.tensors import DType, TensorSpec
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
-    from migration.storage import StoredFile
 
 BLOCK = 512 << 10  # bytes at a time: what stays in a core's cache is read and compared fastest
 Block: TypeAlias = (
@@ -47,15 +48,23 @@ def open_stream(checkpoint: Checkpoint, key: str) -> TensorStream:
         return _Ready(payload)
     placed = checkpoint.placed(key)
     if placed[0][0] is None:
-        return _Stored(checkpoint.shard_file(placed[0][1].shard), placed[0][1], where)
+        return _Stored(checkpoint, placed[0][1], where)
     if not is_numeric(spec.dtype):
         return _Ready(_joined(checkpoint, key, spec))
     parts = [
-        _Part(extent.resolved(spec.shape), _Stored(checkpoint.shard_file(entry.shard), entry, where))
+        _Part(extent.resolved(spec.shape), _Stored(checkpoint, entry, where))
         for extent, entry in placed
         if extent is not None
     ]
     return _Assembled(spec, parts)
+
+
+def check_bytes(checkpoint: Checkpoint, key: str) -> None:
+    """Read all that a V2 bundle holds of a tensor, whole or not, in blocks. Raises FormatError for damage."""
+    where = f"tensor {key!r} of {checkpoint.prefix}"
+    for _, entry in checkpoint.placed(key):
+        for _ in blocks(_Stored(checkpoint, entry, where)):
+            pass
 
 
 def _joined(checkpoint: Checkpoint, key: str, spec: TensorSpec) -> bytes:
@@ -112,24 +121,35 @@ class _Stored:
 
     granule = 1
 
-    def __init__(self, file: StoredFile, entry: BundleEntry, where: str) -> None:
-        with located(where):
-            file.reach(entry.offset, entry.size)
+    def __init__(self, checkpoint: Checkpoint, entry: BundleEntry, where: str) -> None:
         self.size = entry.size
-        self._file, self._entry, self._where, self._at = file, entry, where, 0
+        self._checkpoint, self._entry, self._where, self._at = checkpoint, entry, where, 0
+        self._file = checkpoint.shard_file(entry.shard)
         self._checksum = TensorChecksum(entry.spec.dtype, entry.spec.size)
+        with self._told():
+            self._file.reach(entry.offset, entry.size)
 
     def read(self, count: int) -> Block:
         part = bytearray(count)
-        self._file.read_into(self._entry.offset + self._at, memoryview(part))
-        self._at += count
-        with located(self._where):
+        with self._told():
+            self._file.read_into(self._entry.offset + self._at, memoryview(part))
             self._checksum.update(part)
+        self._at += count
         return part
 
     def finish(self) -> None:
-        with located(self._where):
+        with self._told():
             self._checksum.check(self._entry.crc32c)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Lets a fault say where it is, or that the checkpoint was replaced meanwhile."""
+        try:
+            with located(self._where):
+                yield
+        except FormatError:
+            self._checkpoint.check_unchanged()
+            raise
 
 
 @dataclass(slots=True)
@@ -161,7 +181,7 @@ class _Assembled:
         # Raw bytes of an element serve as well as its dtype, and every dtype has them.
         itemsize = self.spec.dtype.itemsize or 1
         element = np.dtype((np.void, itemsize))
-        rows = np.empty((stop - start, *self.spec.shape[1:]), element)
+        rows = np.zeros((stop - start, *self.spec.shape[1:]), element)  # what is in no slice is 0
         for part in self.parts:
             first, length = part.extent.starts[0], part.extent.lengths[0] or 0
             low, high = max(start, first), min(stop, first + length)

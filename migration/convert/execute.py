@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +12,14 @@ from migration.checkpoint import MANIFEST_KEY, Checkpoint
 from migration.convert.layout import Layout, index_of, lay_out
 from migration.convert.outputs import SideOf, by_key, kept_names, outputs_of, scalar_string
 from migration.convert.pieces import Output, Stored
+from migration.convert.target import check_free, check_target
 from migration.convert.writing import Progress, fill
-from migration.errors import InputError, Problem, TargetError, UnmappedError
+from migration.errors import (
+    InputError,
+    Problem,
+    ReplacedError,
+    UnmappedError,
+)
 from migration.formats.object_graph import GRAPH_KEY
 from migration.formats.tensor_bundle import shard_name
 from migration.location import INDEX
@@ -24,9 +29,11 @@ from migration.planning.plan import Confidence, Left, Plan, Source
 from migration.planning.savecounter import counted
 from migration.planning.signature import check_source as explain_source
 from migration.planning.signature import check_steps
-from migration.storage import Staging, stale_stagings
+from migration.storage import Staging
+from migration.stored_file import FileStamp
 
 DataMode = Literal["copy", "link"]
+Check = Callable[[str, Plan], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +66,7 @@ def execute(
     overwrite: bool = False,
     template: Checkpoint | None = None,
     progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Receipt:
     """Write what `plan` says, from `source`, to the prefix `destination`.
 
@@ -66,11 +74,19 @@ def execute(
     name and writes an index and a small shard. `keep_names` leaves the source's keys in the index, on
     the same bytes. `template` is needed only where a step takes a tensor from it. With `manifest` the
     result remembers its source; the original that a way back makes again has nothing to remember.
+    `check` is called with a prefix under which the result can be read before it is put into place, and the
+    plan as executed; what it raises ends the run.
+
+    A reader of `destination` sees what was there before or the whole result, at every moment, and so does
+    one who comes after a crash. Without an error the old files are gone; after one they are as they were.
+    Threads and processes may run this at once, with one source, too; of those that write one target at the
+    same moment, one does and the others raise TargetError.
 
     Raises UnmappedError where the plan leaves anything undecided, PlanError where it was made for other
     tensors, TargetError for a destination that is the source, exists (unless `overwrite`), or cannot
-    be written, and FormatError for damaged bytes. After any error nothing is left behind. The plan's
-    save counter becomes the number at the end of `destination`, where there is one.
+    be written, FormatError for damaged bytes, and ReplacedError for a source or a template that is not any
+    more what was opened. After any error nothing is left behind. The plan's save counter becomes the number
+    at the end of `destination`, where there is one.
     """
     started = time.monotonic()
     prefix = os.fspath(destination)
@@ -82,7 +98,8 @@ def execute(
     source.check_shards()
     if data == "link" and source.format != "V2":
         raise InputError(
-            f"{source.prefix}: a V1 file holds its tensors in a table, nothing to link: use --data=copy"
+            f"{source.prefix}: a V1 file holds its tensors in a table, nothing to link: use data='copy' "
+            "(--data=copy)"
         )
     replaced = check_target(prefix, source, overwrite=overwrite)
     side_of = _sides(source, template)
@@ -90,8 +107,10 @@ def execute(
         by_key(_all_outputs(plan, source, side_of, keep_names, manifest)).values(),
         source if data == "link" else None,
     )
-    _write(prefix, source, layout, side_of, replaced, overwrite, progress)
-    return _receipt(prefix, plan, source, layout, time.monotonic() - started)
+    read = (source, *_templates(plan, template))
+    writing = _Writing(plan, prefix, source, read, layout, side_of, progress)
+    shards = writing.run(replaced, overwrite, check)
+    return _receipt(prefix, plan, source, layout, shards, time.monotonic() - started)
 
 
 def check_decided(plan: Plan) -> None:
@@ -131,63 +150,21 @@ def check_source(plan: Plan, source: Checkpoint) -> None:
         explain_source(plan, source.specs)
 
 
-def check_target(prefix: str, source: Checkpoint, *, overwrite: bool) -> list[str]:
-    """The names of files that the write replaces. Raises TargetError for a target that may not be written."""
-    name = os.path.basename(prefix)
-    if not name or name in (".", "..") or os.path.isdir(prefix):
-        raise TargetError(
-            f"{prefix}: a directory: a checkpoint needs a prefix in it, like {os.path.join(prefix, 'ckpt')}"
-        )
-    if _is_source(prefix, source):
-        raise TargetError(
-            f"{prefix}: the target is the source, which is never written: choose another prefix"
-        )
-    directory = os.path.dirname(prefix) or "."
-    there = _present(prefix)
-    has_index = name + INDEX in there
-    shards = [each for each in there if each != name + INDEX]
-    unfinished = shards and not has_index and any(stale_stagings(directory, name))
-    if (has_index or shards) and not overwrite and not unfinished:
-        what = "a checkpoint" if has_index else f"shards without an index ({shards[0]})"
-        raise TargetError(f"{prefix}: {what} is already there: choose another prefix, or pass --overwrite")
-    return there
-
-
-def _present(prefix: str) -> list[str]:
-    """The names of the files that the target has already, its index first."""
-    name = os.path.basename(prefix)
-    shards = [os.path.basename(path) for path in glob.glob(glob.escape(prefix) + ".data-?????-of-?????")]
-    return [*([name + INDEX] if os.path.exists(prefix + INDEX) else []), *sorted(shards)]
-
-
-def _still_free(prefix: str, replaced: list[str], overwrite: bool) -> list[str]:
-    """What is to be replaced now that no other run writes. Raises TargetError where one wrote meanwhile."""
-    there = _present(prefix)
-    if not overwrite and not set(there) <= set(replaced):
-        raise TargetError(
-            f"{prefix}: another run wrote it meanwhile: choose another prefix, or pass --overwrite"
-        )
-    return there
-
-
-def _is_source(prefix: str, source: Checkpoint) -> bool:
-    if os.path.realpath(prefix) == os.path.realpath(source.prefix):
-        return True
-    try:
-        return any(os.path.samefile(prefix + INDEX, path) for path in source.location.files)
-    except OSError:
-        return False
-
-
 def _sides(source: Checkpoint, template: Checkpoint | None) -> SideOf:
     def side_of(taken: Source) -> Checkpoint:
         if not taken.template:
             return source
         if template is None:
-            raise InputError(f"the plan takes {taken.key} from its template: pass --template")
+            raise InputError(f"the plan takes {taken.key} from its template: pass template (--template)")
         return template
 
     return side_of
+
+
+def _templates(plan: Plan, template: Checkpoint | None) -> tuple[Checkpoint, ...]:
+    """The template, where a step takes a tensor from it."""
+    taken = any(taken.template for step in plan.steps for taken in step.sources)
+    return (template,) if taken and template is not None else ()
 
 
 def _all_outputs(
@@ -205,29 +182,64 @@ def _all_outputs(
         yield scalar_string(MANIFEST_KEY, Manifest.of(plan, source.digest, source.read).to_bytes())
 
 
-def _write(
-    prefix: str,
-    source: Checkpoint,
-    layout: Layout,
-    side_of: SideOf,
-    replaced: list[str],
-    overwrite: bool,
-    progress: Progress | None,
-) -> None:
-    name = os.path.basename(prefix)
-    shards = [shard_name(name, number, layout.num_shards) for number in range(layout.num_shards)]
-    with Staging(prefix) as staging:
-        replaced = _still_free(prefix, replaced, overwrite)
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """One result, written aside, looked at and put into place."""
+
+    plan: Plan
+    prefix: str
+    source: Checkpoint
+    read: tuple[Checkpoint, ...]
+    layout: Layout
+    side_of: SideOf
+    progress: Progress | None
+
+    def run(self, replaced: list[str], overwrite: bool, check: Check | None) -> int:
+        """Write it; returns the number of its shards."""
+        name = os.path.basename(self.prefix)
+        with Staging(self.prefix) as staging:
+            check_free(self.prefix, replaced, overwrite)
+            count = staging.count(self.layout.num_shards)
+            shards = [shard_name(name, number, count) for number in range(count)]
+            self._fill(staging, shards, name + INDEX)
+            staging.flush()
+            try:
+                if check is not None:
+                    check(staging.prefix, self.plan)
+            finally:  # also where something differs: that may be the cause
+                self._check_sources(staging, shards)
+            staging.commit(shards)
+        return count
+
+    def _fill(self, staging: Staging, shards: list[str], index: str) -> None:
+        """Write all files aside; shards that are there for the sake of free names only are empty."""
+        layout = self.layout
         for number, shard in enumerate(layout.linked):
-            staging.link(source.shard_path(shard), shards[number])
+            staging.link(self.source.shard_path(shard), shards[number])
+        for spare in shards[layout.num_shards :]:
+            staging.create(spare)
         crcs = {}
         if layout.num_shards > len(layout.linked):
-            crcs = fill(staging.create(shards[-1], layout.new_size), layout, side_of, progress)
-        staging.create(name + INDEX).write(0, index_of(layout, crcs).to_bytes())
-        staging.commit([*shards, name + INDEX], replaced)
+            new = staging.create(shards[len(layout.linked)], layout.new_size)
+            crcs = fill(new, layout, self.side_of, self.progress)
+        staging.create(index).write(0, index_of(layout, crcs, len(shards)).to_bytes())
+
+    def _check_sources(self, staging: Staging, shards: list[str]) -> None:
+        """Raises ReplacedError unless all that was read or linked is what it was when it was opened."""
+        try:
+            for side in self.read:
+                side.check_unchanged()
+            for number, shard in enumerate(self.layout.linked):
+                linked = os.path.join(os.path.dirname(staging.prefix), shards[number])
+                if FileStamp.at(linked) != FileStamp.at(self.source.shard_path(shard)):
+                    raise ReplacedError(f"{self.source.prefix} was replaced while it was linked")
+        except ReplacedError as error:
+            raise ReplacedError(f"{error.exact}: run again; nothing was written") from None
 
 
-def _receipt(prefix: str, plan: Plan, source: Checkpoint, layout: Layout, seconds: float) -> Receipt:
+def _receipt(
+    prefix: str, plan: Plan, source: Checkpoint, layout: Layout, shards: int, seconds: float
+) -> Receipt:
     copied = sum(piece.size for piece in layout.new if isinstance(piece, Stored))
     linked = {
         (piece.shard, piece.offset): piece.size
@@ -242,7 +254,7 @@ def _receipt(prefix: str, plan: Plan, source: Checkpoint, layout: Layout, second
         copied=copied,
         linked=sum(linked.values()),
         computed=layout.new_size - copied,
-        shards=layout.num_shards,
+        shards=shards,
         seconds=seconds,
         plan=plan,
     )

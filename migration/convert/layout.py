@@ -28,7 +28,7 @@ class Layout:
 
     @property
     def num_shards(self) -> int:
-        """All shards of the result; the new one is left out where nothing would be in it."""
+        """The shards that the result needs; the new one is left out where nothing would be in it."""
         return len(self.linked) + (1 if self.new or not self.linked else 0)
 
 
@@ -60,8 +60,11 @@ def _order(piece: Piece) -> tuple[int, str, int, int]:
     return (1, piece.step.target, 0, 0) if isinstance(piece, Computed) else (2, "", 0, 0)
 
 
-def index_of(layout: Layout, crcs: Mapping[Identity, int]) -> BundleIndex:
-    """The result's index; `crcs` are the checksums of the computed pieces, by identity."""
+def index_of(layout: Layout, crcs: Mapping[Identity, int], num_shards: int) -> BundleIndex:
+    """The result's index; `crcs` are the checksums of the computed pieces, by identity.
+
+    `num_shards` may be more than the layout needs: the further ones are empty.
+    """
     entries: dict[str, BundleEntry] = {}
     slice_entries: dict[tuple[str, TensorSlice], BundleEntry] = {}
     place = _Placing(layout, crcs)
@@ -77,7 +80,7 @@ def index_of(layout: Layout, crcs: Mapping[Identity, int]) -> BundleIndex:
             assert extent is not None
             spec = TensorSpec(output.spec.dtype, extent.shape(output.spec.shape))
             slice_entries[output.key, extent] = place(spec, piece)
-    return BundleIndex(BundleHeader(layout.num_shards), entries, slice_entries)
+    return BundleIndex(BundleHeader(num_shards), entries, slice_entries)
 
 
 class _Placing:

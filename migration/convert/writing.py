@@ -71,7 +71,7 @@ def _jobs(file: StagedFile, layout: Layout, side_of: SideOf) -> Iterator[Job]:
         yield _batch_job(file, layout, batch)
     for piece in layout.new:
         if isinstance(piece, Ready) and piece.size > BLOCK:
-            yield _batch_job(file, layout, [piece])
+            yield _ready_job(file, layout.places[piece.identity], piece)
         if isinstance(piece, Stored) and piece.size > BLOCK:
             yield _stream_job(file, layout.places[piece.identity], piece)
     for pieces in _by_step(layout):
@@ -93,6 +93,16 @@ def _batch_job(file: StagedFile, layout: Layout, pieces: Sequence[Piece]) -> Job
                 start += piece.size
             file.write(layout.places[run[0].identity], view)
         return sum(piece.size for piece in pieces), {}
+
+    return job
+
+
+def _ready_job(file: StagedFile, place: int, piece: Ready) -> Job:
+    """What is large and in memory is written from there: the manifest of very many tensors."""
+
+    def job() -> tuple[int, dict[Identity, int]]:
+        file.write(place, piece.payload)
+        return piece.size, {}
 
     return job
 

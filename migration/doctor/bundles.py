@@ -66,7 +66,7 @@ def readable_style(checkpoint: Checkpoint) -> bool:
 
 
 def _unreadable_index(location: Location, error: MigrationError) -> Finding:
-    text = str(error)
+    text = error.exact
     path = next((each for each in location.files if each in text), location.files[0])
     word = "big-endian" if "big-endian" in text else "truncated" if "truncated" in text else "corrupt-index"
     if location.format == "V1" and word == "corrupt-index":
@@ -126,7 +126,7 @@ def _meta(checkpoint: Checkpoint) -> Iterator[Finding]:
         if checkpoint.meta is not None:
             _ = checkpoint.meta.tensorflow_version
     except MigrationError as error:
-        text = str(error)
+        text = error.exact
         cause = text if path in text else f"{path}: {text}"
         yield Finding(kind="graph-file", where=path, cause=cause, mend=copy_again(path))
 

@@ -14,6 +14,7 @@ from migration.doctor.states import examine_state
 from migration.errors import CheckpointNotFoundError, MigrationError
 from migration.formats.tensor_bundle import parse_shard_name
 from migration.location import INDEX, META, SAVED_MODEL, STATE_FILE, has_table_magic, locate, prefixes_in
+from migration.outside import can_be_path
 from migration.state_files import ReadState
 
 Progress = Callable[[int, int], None]
@@ -27,7 +28,9 @@ def examine(
     With `data`, every tensor is read: its checksum is checked, and NaN and infinite values are counted.
     Raises CheckpointNotFoundError, naming the nearest that exist, where there is nothing at all.
     """
-    text = os.fspath(path)
+    text = os.fsdecode(path)
+    if not can_be_path(text):
+        raise CheckpointNotFoundError(f"{text!r}: no file can be called so: check the path")
     work = _Examination(path=text, data=data, progress=progress)
     if os.path.isdir(text) and not os.path.isfile(text + INDEX):
         work.directory(text.rstrip("/") or "/")

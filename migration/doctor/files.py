@@ -73,7 +73,7 @@ def starts_as_v1(path: str) -> bool:
 
 def lost_v1_shard(error: CheckpointNotFoundError) -> Finding | None:
     """A finding for the file of a sharded V1 checkpoint that the error says is absent; None for any other."""
-    path, _, cause = str(error).partition(": ")
+    path, _, cause = error.exact.partition(": ")
     if not _V1_SHARD.search(path) or os.path.exists(path):
         return None
     return Finding(kind="missing-shard", where=path, cause=cause, mend=copy_again(path))
@@ -85,7 +85,20 @@ def copy_again(path: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text as a shell takes it."""
+    """The path or name as a shell takes it: whole, no option, and with nothing in it that cannot be shown."""
     import shlex
 
-    return shlex.quote(text)
+    if text.startswith("-"):
+        text = f"./{text}"
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(map(_in_ansi_c, text)) + "'"
+
+
+def _in_ansi_c(letter: str) -> str:
+    """A character between $' and ', as bash, zsh and the shells of POSIX 2024 read it."""
+    if letter in "\\'":
+        return f"\\{letter}"
+    if letter.isprintable():
+        return letter
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(letter))

@@ -15,24 +15,26 @@ from migration.storage import stale_stagings
 # TensorFlow saves shards into PREFIX_temp/ or PREFIX_temp_HEX/ and merges them; its table writer adds
 # .tempstateN.
 _TEMP_FOLDER = re.compile(r".+_temp(_[0-9a-f]{32})?")
+INTERRUPTED = "interrupted-write"
 _TEMP_FILE = re.compile(r".+\.tempstate\d+")
 
 
 def leftovers(directory: str, name: str | None = None) -> Iterator[Finding]:
     """A finding for each thing that a write which never ended left in `directory` (of the prefix `name`)."""
     for folder in stale_stagings(directory, name):
-        cause = "a migration was interrupted here; its process is gone, and no checkpoint was made of this"
-        yield Finding(kind="interrupted-write", where=folder, cause=cause, mend=f"rm -r {quoted(folder)}")
+        cause = "a write was interrupted here, and its process is gone; no checkpoint needs this"
+        mend = f"ckpt-doctor {quoted(directory)} --fix"
+        yield Finding(kind=INTERRUPTED, where=folder, cause=cause, mend=mend, fixable=True)
     for entry in sorted(os.listdir(directory)):
         path = os.path.join(directory, entry)
         if name is not None and not entry.startswith(name):
             continue
         if _TEMP_FOLDER.fullmatch(entry) and os.path.isdir(path):
             cause = "TensorFlow's folder for a save in parts, which never ended (or runs just now)"
-            yield Finding(kind="interrupted-write", where=path, cause=cause, mend=f"rm -r {quoted(path)}")
+            yield Finding(kind=INTERRUPTED, where=path, cause=cause, mend=f"rm -r {quoted(path)}")
         elif _TEMP_FILE.fullmatch(entry):
             cause = "a file of a TensorFlow save that never ended (or runs just now)"
-            yield Finding(kind="interrupted-write", where=path, cause=cause, mend=f"rm {quoted(path)}")
+            yield Finding(kind=INTERRUPTED, where=path, cause=cause, mend=f"rm {quoted(path)}")
     yield from _without_index(directory, name)
     yield from _without_values(directory, name)
 

@@ -1,4 +1,4 @@
-"""Repairs that lose nothing: a state file written anew, the old one kept beside it."""
+"""Repairs that lose nothing: a state file written anew, the old one kept beside it; strays cleared."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import glob
 import os
 
 from migration.doctor.findings import Diagnosis
-from migration.errors import MigrationError
+from migration.doctor.leftovers import INTERRUPTED
+from migration.errors import MigrationError, TargetError
 from migration.formats.checkpoint_state import CheckpointState
 from migration.location import locate, prefixes_in
-from migration.state_files import ReadState, free_name, read_state, write_state
+from migration.state_files import ReadState, kept_beside, read_state, write_state
+from migration.storage import sweep
 
 
 def mend(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -17,8 +19,18 @@ def mend(diagnosis: Diagnosis) -> tuple[str, ...]:
 
     Raises TargetError where the disk refuses.
     """
-    files = dict.fromkeys(finding.where for finding in diagnosis.findings if finding.fixable)
-    return tuple(_rewrite(file) for file in files if os.path.basename(file) and _is_mendable(file))
+    fixable = [finding for finding in diagnosis.findings if finding.fixable]
+    done = [_cleared(finding.where) for finding in fixable if finding.kind == INTERRUPTED]
+    files = dict.fromkeys(finding.where for finding in fixable if finding.kind != INTERRUPTED)
+    return (*done, *(_rewrite(file) for file in files if os.path.basename(file) and _is_mendable(file)))
+
+
+def _cleared(staging: str) -> str:
+    """End or take back what an interrupted write began. Raises TargetError where that cannot be done."""
+    sweep(os.path.dirname(staging) or ".")
+    if os.path.lexists(staging):
+        raise TargetError(f"{staging}: cannot be removed: check its permissions")
+    return f"{staging}: cleared"
 
 
 def _is_mendable(file: str) -> bool:
@@ -30,8 +42,7 @@ def _rewrite(file: str) -> str:
         state = true_state(read_state(file))
     except MigrationError:
         state = state_of_directory(os.path.dirname(file) or ".")
-    kept = free_name(file)
-    os.link(file, kept)  # never overwrites, and the state file stays where it is until it is replaced
+    kept = kept_beside(file)
     write_state(file, state)
     return f"{file}: written anew with relative paths; the old one is {kept}"
 

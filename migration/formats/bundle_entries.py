@@ -99,18 +99,21 @@ class BundleEntry:
     def to_bytes(self) -> bytes:
         """The protobuf bytes of it, as TensorFlow writes them."""
         message = bundle_pb2.BundleEntry(
-            dtype=self.spec.dtype.value,
-            shard_id=self.shard,
-            offset=self.offset,
-            size=self.size,
-            crc32c=self.crc32c,
+            shard_id=self.shard, offset=self.offset, size=self.size, crc32c=self.crc32c
         )
-        message.shape.SetInParent()
-        for size in self.spec.shape:
-            message.shape.dim.add(size=size)
         for extent in self.slices:
             extent.fill(message.slices.add())
-        return message.SerializeToString(deterministic=True)
+        return _spec_bytes(self.spec.dtype, self.spec.shape) + message.SerializeToString(deterministic=True)
+
+
+@lru_cache(maxsize=4096)
+def _spec_bytes(dtype: DType, shape: tuple[int, ...]) -> bytes:
+    """The first fields of an entry, dtype and shape; the others' bytes follow them."""
+    message = bundle_pb2.BundleEntry(dtype=dtype.value)
+    message.shape.SetInParent()
+    for size in shape:
+        message.shape.dim.add(size=size)
+    return message.SerializeToString(deterministic=True)
 
 
 @lru_cache(maxsize=4096)

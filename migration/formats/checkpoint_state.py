@@ -52,7 +52,7 @@ class CheckpointState:
                 all_model_checkpoint_timestamps=self.all_model_checkpoint_timestamps,
                 last_preserved_timestamp=self.last_preserved_timestamp,
             )
-        except UnicodeEncodeError:
+        except ValueError:  # UnicodeEncodeError, but protobuf without its C part raises the plain one
             raise InputError(
                 f"{self.model_checkpoint_path!r}: a state file holds Unicode only: rename the checkpoint"
             ) from None

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import crc32c as _crc32c
-
 from migration.errors import FormatError
+from migration.formats.compiled_crc32c import crc32c
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -67,7 +66,7 @@ def unmask(masked: int) -> int:
 
 def extend_crc32c(crc: int, part: Buffer) -> int:
     """The plain crc32c of what `crc` covers, followed by `part`."""
-    return int(_crc32c.crc32c(part, crc))
+    return int(crc32c(part, crc))
 
 
 def masked_crc32c(*parts: Buffer) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from migration.errors import FormatError
+from migration.errors import FormatError, ReplacedError
 
 
 @contextmanager
@@ -13,8 +13,10 @@ def located(where: str) -> Iterator[None]:
     """Lets a FormatError from the block say where it happened, unless it says so already."""
     try:
         yield
+    except ReplacedError:  # nothing is wrong at the place
+        raise
     except FormatError as error:
-        told = str(error)
+        told = error.exact
         raise FormatError(
             told if not where or told.startswith(f"{where}: ") else f"{where}: {told}"
         ) from None

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -18,6 +19,8 @@ from migration.formats.proto import object_graph_pb2 as pb
 
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the bundle's key of the serialized graph
 VALUE = "VARIABLE_VALUE"  # the attribute that holds a variable's tensor
+MOST_NAMES_A_NODE, ALWAYS_NAMES = 100, 2_000_000  # in all paths together; real ones have about ten a node
+AT_ONCE = 4096  # nodes that are written into one message: a message takes several times its bytes
 MOST_PARTIAL_PATHS = 4096  # where nodes share nodes, paths multiply: a bound on the search for one node
 
 
@@ -92,17 +95,20 @@ class ObjectGraph:
         known = pb.ObjectGraph.FromString(raw)
         known.DiscardUnknownFields()
         rest = _rest if known.ByteSize() != message.ByteSize() else _nothing
+        del known  # of a million nodes it is large
         graph = cls(tuple(_read_node(node, rest) for node in message.nodes), rest(message))
         graph._check(where)
         return graph
 
     def to_bytes(self) -> bytes:
         """The serialized graph; what `from_bytes` reads back equal."""
-        message = pb.ObjectGraph()
-        for node in self.nodes:
-            _write_node(message.nodes.add(), node)
-        message.MergeFromString(self.unknown)
-        return message.SerializeToString(deterministic=True)
+        parts = []  # serialized messages one after another are their repeated fields, joined
+        for start in range(0, len(self.nodes), AT_ONCE):
+            message = pb.ObjectGraph()
+            for node in self.nodes[start : start + AT_ONCE]:
+                _write_node(message.nodes.add(), node)
+            parts.append(message.SerializeToString(deterministic=True))
+        return b"".join([*parts, self.unknown])
 
     def _check(self, where: str) -> None:
         if not self.nodes:
@@ -119,10 +125,13 @@ class ObjectGraph:
 
     @cached_property
     def paths(self) -> tuple[tuple[str, ...] | None, ...]:
-        """For each node, the shortest path of local names from the root; None where none leads there."""
+        """For each node, the shortest path of local names from the root; None where none leads there.
+
+        Raises FormatError where the paths would fill the memory: in a chain they grow with its square.
+        """
         found: list[tuple[str, ...] | None] = [None] * len(self.nodes)
         found[0] = ()
-        queue = deque([0])
+        queue, names = deque([0]), 0
         while queue:
             number = queue.popleft()
             path = found[number] or ()
@@ -130,6 +139,9 @@ class ObjectGraph:
                 if found[child.node] is None and child.node != 0:
                     found[child.node] = (*path, child.local_name)
                     queue.append(child.node)
+                    names += len(path) + 1
+            if names > max(ALWAYS_NAMES, MOST_NAMES_A_NODE * len(self.nodes)):
+                raise FormatError("the object graph is nested too deeply to be one: copy the file again")
         return tuple(found)
 
     @cached_property
@@ -143,20 +155,37 @@ class ObjectGraph:
 
     def all_paths(self, node: int, most: int) -> tuple[tuple[str, ...], ...]:
         """Up to `most` paths without cycles from the root to `node`, shortest first."""
+        only = self._only_path(node)
+        return self._search_paths(node, most) if only is None else (only,)
+
+    def _only_path(self, node: int) -> tuple[str, ...] | None:
+        """The path to a node that it and all above it have one holder each, as most have; else None."""
+        at = node
+        for _ in range(MOST_PARTIAL_PATHS):
+            holders = self.parents[at]
+            if at == 0 and not holders:
+                return self.paths[node]
+            if at == 0 or len(holders) != 1:
+                break
+            ((at, _),) = holders
+        return None
+
+    def _search_paths(self, node: int, most: int) -> tuple[tuple[str, ...], ...]:
         found: list[tuple[str, ...]] = []
         queue: deque[tuple[int, tuple[str, ...], frozenset[int]]] = deque([(node, (), frozenset({node}))])
-        for _ in range(MOST_PARTIAL_PATHS):
+        for left in range(MOST_PARTIAL_PATHS - 1, -1, -1):
             if not queue or len(found) == most:
                 break
             at, path, seen = queue.popleft()
             if at == 0:
                 found.append(path)
                 continue
-            queue.extend(
+            longer = (
                 (holder, (name, *path), seen | {holder})
                 for holder, name in self.parents[at]
                 if holder not in seen and self.paths[holder] is not None
             )
+            queue.extend(islice(longer, max(left - len(queue), 0)))  # more will not be looked at
         return tuple(found)
 
     def attributes(self) -> Iterable[tuple[int, Attribute]]:
@@ -173,7 +202,10 @@ def escape_local_name(name: str) -> str:
 
 def checkpoint_key(path: Sequence[str], attribute: str = VALUE) -> str:
     """The key that TensorFlow gives the attribute of the object at that path."""
-    return "/".join([*map(escape_local_name, path), ".ATTRIBUTES", attribute])
+    joined = "/".join(path)
+    if "." in joined or joined.count("/") >= len(path):
+        joined = "/".join(map(escape_local_name, path))
+    return f"{joined}/.ATTRIBUTES/{attribute}" if path else f".ATTRIBUTES/{attribute}"
 
 
 def slot_key(variable: Sequence[str], optimizer: Sequence[str], slot_name: str) -> str:
@@ -204,14 +236,18 @@ def _nothing(message: Any) -> bytes:
 def _read_node(node: pb.ObjectGraph.Object, rest: Callable[[Any], bytes]) -> Node:
     saver = node.registered_saver
     return Node(
-        children=tuple(Child(child.local_name, child.node_id, rest(child)) for child in node.children),
+        children=tuple([Child(child.local_name, child.node_id, rest(child)) for child in node.children]),
         attributes=tuple(
-            Attribute(entry.name, entry.full_name, entry.checkpoint_key, rest(entry))
-            for entry in node.attributes
+            [
+                Attribute(entry.name, entry.full_name, entry.checkpoint_key, rest(entry))
+                for entry in node.attributes
+            ]
         ),
         slots=tuple(
-            Slot(slot.original_variable_node_id, slot.slot_name, slot.slot_variable_node_id, rest(slot))
-            for slot in node.slot_variables
+            [
+                Slot(slot.original_variable_node_id, slot.slot_name, slot.slot_variable_node_id, rest(slot))
+                for slot in node.slot_variables
+            ]
         ),
         registered_saver=(saver.name, saver.object_name) if node.HasField("registered_saver") else None,
         has_checkpoint_values=(

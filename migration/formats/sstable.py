@@ -80,8 +80,9 @@ class Table:
 
     def _block(self, number: int) -> list[Item]:
         """The items of a data block; the last one is kept, as neighbours tend to be asked for in turn."""
-        if self._cached[0] == number:
-            return self._cached[1]
+        kept, items = self._cached  # in one look: another thread may put its own block there
+        if kept == number:
+            return items
         with located(self.name):
             items = decode_block(read_block(self._source, self._handles[number]))
             self._check_place(items, number)

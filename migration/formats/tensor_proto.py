@@ -32,6 +32,9 @@ _FIELDS = {
     " FLOAT4_E2M1FN",
 }
 _FIELD_OF = {DType[name]: field for field, names in _FIELDS.items() for name in names.split()}
+# Elements that a list's last value may be spread over: twenty bytes must not ask for all of the memory.
+# V1 files spell every value out, and a constant of a graph that is larger than this is no hyperparameter.
+MOST_FILLED = 1 << 20
 # How the values of a field lie in memory, where that is not the tensor's own type.
 _CARRIER = {"half_val": "<u2", "scomplex_val": "<f4", "dcomplex_val": "<f8"}
 
@@ -53,7 +56,8 @@ def decode_tensor_proto(message: bundle_pb2.Tensor, spec: TensorSpec) -> Array:
     """The array of a TensorProto, of the dtype and shape in `spec`; strings are an object array of bytes.
 
     No values at all are zeros (or empty strings), as in TensorFlow. Raises FormatError where there are more
-    values than elements, content of another size, or values that the dtype cannot hold.
+    values than elements, content of another size, values that the dtype cannot hold, or more than a million
+    elements that are not written out.
     """
     check_size(spec)
     check_rank(spec.shape)
@@ -66,6 +70,8 @@ def decode_tensor_proto(message: bundle_pb2.Tensor, spec: TensorSpec) -> Array:
     if len(values) > spec.size:
         raise FormatError(f"{len(values)} values for the {spec.size} elements of {spec}")
     if len(values) < spec.size:
+        if spec.size > MOST_FILLED:
+            raise FormatError(f"{len(values)} values for the {spec.size} elements of {spec}: it is corrupt")
         values = _filled(values, spec)
     return values.reshape(spec.shape)
 
@@ -115,10 +121,7 @@ def _filled(values: Array, spec: TensorSpec) -> Array:
     last = (
         values[-1] if len(values) else (b"" if spec.dtype is DType.STRING else np.zeros((), values.dtype)[()])
     )
-    try:
-        whole = np.empty(spec.size, values.dtype)
-    except MemoryError:
-        raise FormatError(f"{spec} does not fit the memory") from None
+    whole = np.empty(spec.size, values.dtype)
     whole[: len(values)] = values
     whole[len(values) :] = last
     return whole

@@ -84,6 +84,10 @@ def checkpoints_of(path: str) -> Directory:
     """Every checkpoint in the directory `path`. Raises CheckpointNotFoundError where there is none."""
     if not os.path.isdir(path):
         raise CheckpointNotFoundError(f"{path}: no such directory")
+    try:
+        os.listdir(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}): check its permissions") from None
     notes: list[str] = []
     state = _state(os.path.join(path, STATE_FILE), notes)
     prefixes = prefixes_in(path)
@@ -133,7 +137,7 @@ def _written(prefix: str) -> float:
 
 def _hint(path: str) -> str:
     if os.path.isdir(os.path.join(path, "variables")):
-        return ": a SavedModel; migrate its variables with --checkpoint"
+        return ": a SavedModel; migrate its variables by themselves (--checkpoint)"
     return ""
 
 

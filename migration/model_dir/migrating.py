@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from migration.checked import Writing, write_and_verify
 from migration.checkpoint import Checkpoint, Style
 from migration.convert.execute import check_decided
-from migration.errors import CheckpointNotFoundError, FormatError, InputError, MigrationError
+from migration.errors import CheckpointNotFoundError, FormatError, InputError, MigrationError, UnmappedError
 from migration.location import INDEX
 from migration.model_dir.found import Directory, Found, checkpoints_of
 from migration.model_dir.new_state import renew_state
@@ -73,7 +73,18 @@ def migrate_directory(
         raise InputError(f"{output_dir}: is no directory: the results go into one")
     directory = checkpoints_of(source_dir)
     chosen = directory.chosen(only)
-    planning = _Planning(template, plan, as_rules, to, mapping, rules, options, allow_unused, allow_unfilled)
+    planning = _Planning(
+        template,
+        plan,
+        as_rules,
+        to,
+        mapping,
+        rules,
+        options,
+        allow_unused,
+        allow_unfilled,
+        (source_dir, output_dir),
+    )
     work = _Work(directory, output_dir, planning, writing or Writing())
     rows = work.run(chosen, workers or min(len(chosen), 2 * (os.cpu_count() or 1), MOST_WORKERS), progress)
     made = [os.path.basename(row.target) for row in rows if row.outcome is not Outcome.FAILED]
@@ -101,17 +112,18 @@ class _Planning:
     options: Options | None
     allow_unused: bool
     allow_unfilled: bool
+    directories: tuple[str, ...]  # where a template that the plan names may lie, beside the current one
 
     @cached_property
     def template(self) -> Template | Checkpoint | None:
         """The template, opened (or written by the live object) once."""
+        from migration.planning.remembered import remembered_template, takes_from_template
         from migration.planning.targets import Template
 
         if self.given_template is None and self.given is not None and self.given.template is not None:
-            uses = self.allow_unfilled or any(
-                taken.template for step in self.given.steps for taken in step.sources
-            )
-            return Template.of(self.given.template.path) if uses else None
+            uses = self.allow_unfilled or takes_from_template(self.given)
+            found = remembered_template(self.given, *self.directories) if uses else None
+            return None if found is None else Template.of(found)
         if self.given_template is None:
             return None
         if self.to == "name" and isinstance(self.given_template, (str, os.PathLike)):
@@ -130,6 +142,13 @@ class _Planning:
         if self.given is not None:
             return None if self.given.template is None else self.given.template.digest
         return None if self.values is None else self.values.digest
+
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether numbers of the plan are a person's: those of a plan given as it is, or of a flag."""
+        options = self.options
+        said = options is not None and (options.learning_rate is not None or options.forget_bias is not None)
+        return said or (self.given is not None and not self.as_rules)
 
     def _given_for(self, source: Checkpoint) -> Plan | None:
         """The plan that was given, as that source has it."""
@@ -179,7 +198,8 @@ class _Work:
         kept = {found.name: self._kept(found) for found in chosen}
         missing = [found for found in chosen if kept[found.name] is None]
         if missing:
-            _ = self.plan
+            self.notes += self.plan.notes
+            _ = self._planning.values
         rows = []
         with ThreadPoolExecutor(max(1, workers)) as pool:
             futures = {found.name: pool.submit(self._migrated, found) for found in missing}
@@ -188,8 +208,7 @@ class _Work:
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows), len(chosen))
-        for found in chosen:  # a write that was killed behind its commit leaves an empty folder
-            sweep(self._output, found.name)
+        sweep(self._output)  # a write that was killed behind its commit leaves a folder
         return rows
 
     @cached_property
@@ -205,7 +224,6 @@ class _Work:
             except (FormatError, CheckpointNotFoundError) as error:  # this one is damaged: its row will tell
                 faults.append(error)
                 continue
-            self.notes += plan.notes
             return plan
         raise faults[0]
 
@@ -246,6 +264,7 @@ class _Work:
                 source_digest_of(raw, made.prefix) == source.digest
                 and _is_older(source, made)
                 and self._is_onto_the_template(raw, made)
+                and self._is_by_the_plan(raw, made, source, target)
             )
         return verify(source, made, self._plan_for(source, target), data=False).is_complete
 
@@ -263,8 +282,25 @@ class _Work:
         was = "without a template"
         if known:
             was = "for another template" if wanted else "for a template"
-        note = f"{self._output} holds results that were made {was}: give another directory, or overwrite them"
-        self.notes += [note] if note not in self.notes else []
+        return self._made_otherwise(was)
+
+    def _is_by_the_plan(self, manifest: bytes, made: Checkpoint, source: Checkpoint, target: str) -> bool:
+        """Whether the plan that the manifest remembers is the one of now."""
+        from migration.model_dir.same_plan import difference
+        from migration.planning.manifest import Manifest
+
+        known = Manifest.from_bytes(manifest, made.graph, made.prefix).plan
+        try:
+            planned = self._plan_for(source, target)
+        except UnmappedError:  # nothing to compare with, and where something is missing the run tells this
+            return True
+        told = difference(known, planned, numbers=self._planning.gives_numbers)
+        return not told or self._made_otherwise("by another plan", f" ({told})")
+
+    def _made_otherwise(self, how: str, where: str = "") -> bool:
+        note = f"{self._output} holds results that were made {how}: give another directory, or overwrite them"
+        if not any(each.startswith(note) for each in self.notes):
+            self.notes.append(f"{note}{where}")
         return False
 
     def _plan_for(self, source: Checkpoint, target: str) -> Plan:

@@ -9,7 +9,7 @@ from migration.errors import MigrationError
 from migration.formats.checkpoint_state import CheckpointState
 from migration.location import INDEX, STATE_FILE
 from migration.model_dir.found import Directory, Found
-from migration.state_files import ReadState, free_name, read_state, write_state
+from migration.state_files import ReadState, kept_beside, read_state, write_state
 
 
 def renew_state(directory: Directory, output_dir: str, made: Collection[str]) -> str | None:
@@ -35,7 +35,7 @@ def renew_state(directory: Directory, output_dir: str, made: Collection[str]) ->
     state = _joined(directory, there, old)
     if old is None or old.state != state:
         if old is None and os.path.lexists(file):
-            os.link(file, free_name(file))
+            kept_beside(file)
         write_state(file, state)
     return file
 

@@ -54,7 +54,7 @@ def lay_out_averages(
         return Layout(
             steps=steps, drops=drops, notes=_count(len(drops), "moving averages dropped (--averages=drop)")
         )
-    why = "a moving average, and the template has no place for it: --averages=drop or promote"
+    why = "a moving average, and the template has no place for it: averages=drop or promote (--averages)"
     return Layout(steps=steps, unused=tuple(_left(key, state.specs, why) for key in left))
 
 

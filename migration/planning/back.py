@@ -13,6 +13,7 @@ from migration.planning.forward import onto_template
 from migration.planning.manifest import Manifest
 from migration.planning.onto import of_template, plain_name
 from migration.planning.optimizers import claimed_targets, fill_back, names_of, recognise_template
+from migration.planning.optimizers.state import told_once
 from migration.planning.options import Options
 from migration.planning.places import Places
 from migration.planning.plan import Left, Plan, Source, Step
@@ -87,15 +88,27 @@ def by_template(source: Checkpoint, names: Checkpoint, options: Options) -> Plan
         left.key: replace(left, reason=left.reason or "no object gives it")
         for left in (*forward.unused, *back.unfilled)
     }
-    filled = fill_back(state_of(names), forward.steps, Template.of(source), lacking, options, source.read)
+    filled = fill_back(
+        state_of(names, kind=options.kind), forward.steps, Template.of(source), lacking, options, source.read
+    )
     computed = {step.target for step in filled.steps}
     return replace(
         back,
         source=signature_of(source),
-        steps=(*back.steps, *filled.steps),
-        notes=(*forward.notes, *back.notes, *filled.notes, *map(str, filled.problems)),
+        steps=(*(_in_slices(step, source, names) for step in back.steps), *filled.steps),
+        notes=(*forward.notes, *back.notes, *filled.notes, *told_once(filled.problems)),
         unfilled=tuple(left for key, left in lacking.items() if key not in computed),
         unused=forward.unfilled,
+    )
+
+
+def _in_slices(step: Step, source: Checkpoint, names: Checkpoint) -> Step:
+    """The step with the slices of the names' tensor: a result that trained on since is stored whole."""
+    wanted = tuple(names.partitions.get(step.target, ()))
+    if step.partitions is not None or not step.is_plain:
+        return step
+    return (
+        step if wanted == source.partitions.get(step.sources[0].key, ()) else replace(step, partitions=wanted)
     )
 
 
@@ -174,7 +187,9 @@ def to_names(
         back = None if asked or source.manifest_bytes is None else by_manifest(source)
         if back is not None and back.to == "rename":
             return back
-        raise InputError(f"{source.prefix} is name-based already: use --to=rename to change its names")
+        raise InputError(
+            f"{source.prefix} is name-based already: use to='rename' (--to=rename) to change its names"
+        )
     if template is not None:
         return by_template(source, template, options)
     if not mapping and rules is None:
@@ -193,10 +208,12 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
     rest = [target for target in variables if target.key not in said]
     names = {**by_full_names(rest), **{key: name for key, name in said.items() if key not in claimed}}
     specs = {name: objects.by_key[key].spec for key, name in names.items()}
-    made = ruled({name: spec for name, spec in specs.items() if name not in said.values()}, rules)
+    given = set(said.values())
+    made = ruled({name: spec for name, spec in specs.items() if name not in given}, rules)
     _check_names_alone(made.steps)
     renamed = {step.sources[0].key: step.target for step in made.steps}
-    ruled_out = [key for key, name in names.items() if name in {left.key for left in made.drops}]
+    dropped = {left.key for left in made.drops}
+    ruled_out = {key: None for key, name in names.items() if name in dropped}
     names = {key: renamed.get(name, name) for key, name in names.items() if key not in ruled_out}
     layout = names_of(objects, names, options, source.read)
     slots = tuple(_said_instead(step, said) for step in layout.steps)
@@ -217,7 +234,7 @@ def _by_names(source: Checkpoint, mapping: Mapping[str, str], rules: Rules | Non
         steps=(*steps, *slots),
         drops=(*drops, *layout.drops),
         unused=layout.unused,
-        notes=(*notes_of(made), *layout.notes, *map(str, layout.problems)),
+        notes=(*notes_of(made), *layout.notes, *told_once(layout.problems)),
     )
 
 
@@ -231,7 +248,10 @@ def _check_names_alone(steps: Iterable[Step]) -> None:
         if not step.is_plain
     ]
     if problems:
-        raise PlanError("on the way to names rules only rename; change the result with --to=rename", problems)
+        raise PlanError(
+            "on the way to names rules only rename; change the result with to='rename' (--to=rename)",
+            problems,
+        )
 
 
 def _named(target: Target, name: str, said: bool) -> Step:

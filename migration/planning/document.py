@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,20 +12,12 @@ from typing import Any
 
 from migration.errors import PlanError, Problem
 from migration.planning.toml import ESCAPE, spoken
+from migration.planning.toml_parser import MOST_DOTS, TOKEN, bounded, parse_toml
 
-MOST_DOTS = 50  # in one key; the parser's time grows with their square
-
-_parser = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 _HEADER = re.compile(r"\[(\[?)([A-Za-z0-9_.-]+)\]\]?\s*(?:#.*)?")
 _STATEMENT = re.compile(r'([A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*")\s*=\s*(.*)')
 _SIMPLE_STRING = re.compile(r'"[^"\\\x00-\x1f\x7f]*"')
-_BETWEEN_KEYS = re.compile(r"[=,\n\[\]{}]")
 _KEY = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([A-Za-z0-9_-]+))\s*([.=]|$)')
-_TOKEN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*'
-    r'|[\[{]|[\]}]|\n|[^"\'#\[\]{}\n]+|.',
-    re.DOTALL,
-)
 
 Table = dict[str, Any]
 Path = tuple["str | int", ...]
@@ -143,18 +133,19 @@ def _plain_value(text: str) -> Any:
         return text[1:-1]
     if text[:1] in ('"', "[") and "{" not in text:
         try:
-            return _json.decode(text)
+            found = _json.decode(text)
+            return bounded(found) if text[0] == "[" else found
         except (ValueError, RecursionError):
             pass  # a comment behind it, single quotes, dates ...: the parser knows
-    return _parsed_value(text) if _most_dots(text) <= MOST_DOTS else None
+    return _parsed_value(text)
 
 
 @functools.lru_cache(maxsize=4096)
 def _parsed_value(text: str) -> Any:
     """The same by the parser; equal texts (transforms repeat) share one value, which nobody changes."""
     try:
-        return _parser.loads(f"x = {text}")["x"]
-    except (ValueError, RecursionError):
+        return parse_toml(f"x = {text}")["x"]
+    except ValueError:
         return None
 
 
@@ -169,45 +160,27 @@ def _plain_statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _parsed(text: str, where: str) -> Table:
-    """The values by the parser, which is quadratic in the dots of a key and recurses into brackets."""
-    problem = Problem(kind="syntax", where=where, message="keys or values are nested too deeply to be read")
-    if _most_dots(text) <= MOST_DOTS:
-        try:
-            values: Table = _parser.loads(text)
-            return values
-        except ValueError as error:
-            problem = _syntax_problem(error, where)
-        except RecursionError:
-            pass
-    raise PlanError(f"{where} is not valid TOML", [problem])
+    """The values by the parser."""
+    try:
+        return parse_toml(text)
+    except ValueError as error:
+        raise PlanError(f"{where} is not valid TOML", [_syntax_problem(error, where)]) from None
 
 
 def _syntax_problem(error: ValueError, where: str) -> Problem:
     place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", str(error))
-    message = str(error).replace(place[0], "") if place else str(error)
-    line = place[1] if place and place[1] else None
+    if place is None:
+        return Problem(kind="syntax", where=where, message=str(error))
+    message = str(error).replace(place[0], "")
     return Problem(
-        kind="syntax", where=f"{where}:{line}" if line else f"{where} (at its end)", message=message
+        kind="syntax", where=f"{where}:{place[1]}" if place[1] else f"{where} (at its end)", message=message
     )
-
-
-def _most_dots(text: str) -> int:
-    """The most dots that one key has, wherever keys can stand."""
-    most = dots = 0
-    for token in _TOKEN.finditer(text) if text.count(".") > MOST_DOTS else ():
-        part = token[0]
-        if part[0] in "\"'#":
-            continue
-        first, *others = (piece.count(".") for piece in _BETWEEN_KEYS.split(part))
-        most = max(most, dots + first, *others)
-        dots = others[-1] if others else dots + first
-    return most
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Each statement's first line number and its text up to the line's end."""
     line, depth, fresh = 1, 0, True
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         part = token[0]
         if fresh and depth == 0 and part.strip(" \t\r\n") and part[0] != "#":
             end = text.find("\n", token.start())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from migration.errors import FormatError, PlanError, Problem
+from migration.formats.bundle_entries import check_size
 from migration.formats.tensor_bundle import TensorSlice
 from migration.planning.transforms import Transform, TransformError, from_table
 from migration.suggest import did_you_mean, nearest
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 D = TypeVar("D")
-_SPEC = re.compile(r"(\w+)\[((?:\d+(?:, *\d+)*)?)\]")
-_EXTENT = re.compile(r"(\d+),(\d+)")
+# Sizes have 19 digits at most, which 64 bits hold: longer ones Python itself would refuse to read.
+_SPEC = re.compile(r"(\w+)\[((?:[0-9]{1,19}(?:, *[0-9]{1,19})*)?)\]")
+_EXTENT = re.compile(r"([0-9]{1,19}),([0-9]{1,19})")
 
 
 class WrongValueError(Exception):
@@ -150,11 +152,13 @@ def _spec(value: str) -> TensorSpec:
     match = _SPEC.fullmatch(value)
     if match is None:
         raise WrongValueError('a dtype and a shape such as "float32[3, 4]" is wanted')
+    shape = tuple(int(size) for size in match[2].split(",")) if match[2] else ()
     try:
-        dtype = DType.from_name(match[1])
+        read = TensorSpec(DType.from_name(match[1]), shape)
+        check_size(read)
     except FormatError as error:
         raise WrongValueError(str(error)) from None
-    return TensorSpec(dtype, tuple(int(size) for size in match[2].split(",")) if match[2] else ())
+    return read
 
 
 def transforms(value: Any) -> tuple[Transform, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from migration.planning.explicit import say
 from migration.planning.onto import (
     Claims,
     by_full_name,
+    by_joining,
     by_path,
     by_proposal,
     left_candidates,
@@ -26,6 +27,9 @@ from migration.planning.optimizers import (
     lay_out,
     recognise_template,
 )
+from migration.planning.optimizers.misnamed import put_together, spread
+from migration.planning.optimizers.name_source import companion
+from migration.planning.optimizers.state import told_once
 
 from migration.planning.averages import lay_out_averages, promote  # isort: skip
 from migration.planning.options import Options
@@ -35,6 +39,8 @@ from migration.planning.savecounter import SAVE_COUNTER_KEY, save_counter_step, 
 from migration.planning.scopes import incomplete, state_of
 from migration.planning.signature import signature_of
 from migration.planning.targets import Template
+
+SAY_KIND = "name the optimizer's kind (optimizer=, --optimizer=Momentum ...) if it is one"
 
 if TYPE_CHECKING:
     from migration.checkpoint import Checkpoint
@@ -54,10 +60,10 @@ def onto_template(
     taken = frozenset(taken.key for step in made.steps for taken in step.sources) | failed(made, offer)
     filled = {step.target for step in made.steps}
     hidden = hidden_buffers(source.specs)
-    state = state_of(source, frozenset(left.key for left in made.drops), hidden)
+    state = state_of(source, frozenset(left.key for left in made.drops), hidden, options.kind)
     optimizers = recognise_template(template)
-    claimed = claimed_targets(optimizers)
-    own, wanted = of_template(target for target in template.targets if target.key not in claimed | filled)
+    settled = claimed_targets(optimizers) | filled
+    own, wanted = of_template(target for target in template.targets if target.key not in settled)
     view = virtual(
         _candidates(source, state, taken, made.renamed),
         template,
@@ -93,7 +99,7 @@ def onto_template(
         ),
         lay_out_averages(state, optimizers, _decided(weights), template, options),
     )
-    plan = _assembled(source, template, claims, view, (*own, *weights), laid, state.step, options)
+    plan = _assembled(source, template, claims, view, (*own, *weights), laid, state, options)
     refuse(made, plan.unused, plan.unfilled)
     return plan
 
@@ -104,10 +110,15 @@ def _candidates(
     """The stored tensors that may be weights; a name that the rules' shortcuts changed is the new one."""
     orders = creation_order(source)
     return [
-        replace(Candidate.stored(name, source.specs[name], orders.get(name)), name=renamed.get(name, name))
+        _called(Candidate.stored(name, source.specs[name], orders.get(name)), renamed)
         for name in source.names
         if name not in state.claimed and name not in taken and name not in source.incomplete
     ]
+
+
+def _called(candidate: Candidate, renamed: Mapping[str, str]) -> Candidate:
+    name = renamed.get(candidate.name)
+    return candidate if name is None else replace(candidate, name=name)
 
 
 def creation_order(source: Checkpoint) -> Mapping[str, int]:
@@ -129,15 +140,17 @@ def _shadows(
     if options.averages != "keep":
         return []
     return [
-        replace(Candidate.stored(name, source.specs[name], None), name=renamed.get(name, name))
+        _called(Candidate.stored(name, state.specs[name], None), renamed)
         for name in state.averages
         if name not in taken
     ]
 
 
 def _meet(claims: Claims, view: CellView, shadows: Collection[str], options: Options) -> None:
+    free = {each.name for each in claims.free_candidates()} if view.fixed else set()
     for key, name in view.fixed.items():
-        if key not in claims.steps and name in {each.name for each in claims.free_candidates()}:
+        if key not in claims.steps and name in free:
+            free.discard(name)
             claims.pair(
                 claims.targets[key], claims.candidates[name], origin="cell", reason=view.reasons.get(key, "")
             )
@@ -147,6 +160,7 @@ def _meet(claims: Claims, view: CellView, shadows: Collection[str], options: Opt
     apart |= _set_aside(claims, shadows)  # an average looks like its weight: by a name, or not at all
     if options.propose:
         by_proposal(claims)
+        by_joining(claims)
     claims.candidates.update(apart)
 
 
@@ -173,27 +187,30 @@ def _assembled(
     view: CellView,
     steps: Iterable[Step],
     laid: Sequence[Layout],
-    step_key: str | None,
+    state: SourceState,
     options: Options,
 ) -> Plan:
-    filled = {step.target: step for step in (*(step for each in laid for step in each.steps), *steps)}
-    decided = {left.key: left for left in (*view.drops, *(left for each in laid for left in each.drops))}
+    made = (*(step for each in laid for step in each.steps), *steps)
+    filled = {step.target: whole for step in made if (whole := put_together(step, state.assemblies))}
+    drops = spread((left for each in laid for left in each.drops), state.assemblies)
+    decided = {left.key: left for left in (*view.drops, *drops)}
     used = {taken.key for step in filled.values() for taken in step.sources if not taken.template}
-    told = {left.key: left for each in laid for left in each.unused if left.key not in used}
+    lefts = spread((left for each in laid for left in each.unused), state.assemblies)
+    told = {left.key: left for left in lefts if left.key not in used and left.key not in decided}
     decided = {key: left for key, left in decided.items() if key not in used}  # a rule may have taken it
     unfilled = [target for target in template.targets if target.key not in filled]
     unused = _left_over(source, claims.free_candidates(), used | decided.keys() | told.keys())
     problems = [*view.problems, *(problem for each in laid for problem in each.problems)]
-    step_drop = _step_drop(unused, step_key, options)
+    step_drop = _step_drop(unused, state.step, options)
     unused = [one for one in unused if one.name not in step_drop]
     return Plan(
         to="object",
         source=signature_of(source),
         steps=_in_order(template, filled),
         drops=(*decided.values(), *step_drop.values()),
-        unused=(*told.values(), *left_candidates(unused, unfilled)),
+        unused=(*told.values(), *_told_as_slots(left_candidates(unused, unfilled), state)),
         unfilled=_explained(left_targets(unfilled, unused), problems),
-        notes=(*view.notes, *(note for each in laid for note in each.notes), *map(str, problems)),
+        notes=(*view.notes, *(note for each in laid for note in each.notes), *told_once(problems)),
         graph=with_save_counter(template.graph),
         template=TemplateReference(path=template.checkpoint.prefix, digest=template.checkpoint.digest),
     )
@@ -207,7 +224,19 @@ def _in_order(template: Template, filled: Mapping[str, Step]) -> tuple[Step, ...
 def _left_over(source: Checkpoint, free: Iterable[Candidate], accounted: set[str]) -> list[Candidate]:
     """The stored tensors that free candidates stand for, as far as nothing else accounts for them."""
     keys = dict.fromkeys(taken.key for candidate in free for taken in candidate.sources)
-    return [Candidate.stored(key, source.specs[key]) for key in keys if key not in accounted]
+    return [
+        Candidate.stored(key, source.specs[key])
+        for key in keys
+        if key in source.specs and key not in accounted
+    ]
+
+
+def _told_as_slots(lefts: Iterable[Left], state: SourceState) -> Iterator[Left]:
+    """What is left over and could be a slot under a name of the program's own: told whose."""
+    for left in lefts:
+        of = companion(left.key, state.specs)
+        told = f"looks like a slot of {of} (same shape): {SAY_KIND}, or drop it by a rule" if of else ""
+        yield replace(left, reason=left.reason or told)
 
 
 def _step_drop(unused: Sequence[Candidate], step: str | None, options: Options) -> dict[str, Left]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.errors import FormatError, MigrationError
-from migration.planning.fields import slice_text, slices, spec
+from migration.planning.fields import WrongValueError, slice_text, slices, spec
+from migration.planning.packed import packed, unpacked
 from migration.planning.plan import Plan, Source, SourceSignature, Step
 from migration.planning.plan_file import from_toml, to_toml
 from migration.planning.recovery import uses_of, way_back
+from migration.planning.reversal import partial_keys
 from migration.planning.transforms import Constant
 from migration.version import tool_version
 
@@ -27,7 +26,12 @@ if TYPE_CHECKING:
 VERSION = 1
 SMALL = 64  # bytes; up to this size a tensor is remembered where the result does not hold it as it is
 _TEMPLATE = re.compile(r'^\[template\]\n(?:(?!\[).*\n)*?digest = "(?P<digest>[^"]*)"', re.MULTILINE)
-MOST_PLAN_BYTES = 1 << 30  # no plan is larger; a bound for what a damaged manifest may unpack to
+
+# What a table that is not what it should be raises where it is read.
+_DAMAGE = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(WrongValueError, MigrationError),
+)
 
 Value = Any
 Read = Callable[[str], "np.ndarray[Any, np.dtype[Any]]"]
@@ -63,20 +67,16 @@ class Manifest:
                 raise FormatError(
                     f"{where}: a manifest of version {table['manifest']!r}, and {VERSION} is known: update"
                 )
-            plan = _joined(table, from_toml(_unpacked(table["plan"]), f"the plan in the manifest of {where}"))
-            kept = {str(name): _frozen(value) for name, value in table["kept"].items()}
+            plan = _joined(
+                table, from_toml(unpacked(table["plan"]).decode(), f"the plan in the manifest of {where}")
+            )
+            kept = {str(name): _kept_value(value) for name, value in table["kept"].items()}
+            for name in kept.keys() & plan.source.specs.keys():
+                Constant(kept[name]).filled(plan.source.specs[name])
             tool, digest = str(table["tool"]), str(table["source"])
         except FormatError:
             raise
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            zlib.error,
-            MigrationError,
-        ) as error:
+        except _DAMAGE as error:
             raise FormatError(
                 f"{where}: its manifest cannot be read ({type(error).__name__}): use full names or a mapping"
             ) from None
@@ -97,7 +97,7 @@ class Manifest:
             },
             "renamed": plain,
             "kept": {name: _spelled(value) for name, value in self.kept.items()},
-            "plan": base64.b64encode(zlib.compress(to_toml(rest).encode(), 1)).decode(),
+            "plan": packed(to_toml(rest).encode(), 1),
         }
         return json.dumps(table, ensure_ascii=True).encode()
 
@@ -119,12 +119,14 @@ class Manifest:
         }
         steps = {**{step.target: step for step in back.steps}, **kept}
         dropped = {left.key for left in self.plan.drops}
-        gone = [left.key for left in back.unfilled if left.key in dropped - kept.keys()]
+        gone = [left.key for left in back.unfilled if left.key in dropped and left.key not in kept]
         note = f"left out, as the migration had dropped them: {', '.join(gone)}"
         return replace(
             back,
             steps=tuple(steps[name] for name in specs if name in steps),
-            unfilled=tuple(left for left in back.unfilled if left.key not in dropped | kept.keys()),
+            unfilled=tuple(
+                left for left in back.unfilled if left.key not in dropped and left.key not in kept
+            ),
             notes=(*back.notes, *([note] if gone else [])),
         )
 
@@ -159,16 +161,24 @@ def _joined(table: Mapping[str, Any], rest: Plan) -> Plan:
 def _kept(plan: Plan, read: Read) -> dict[str, Value]:
     """The values of small tensors that the result does not give back to the byte."""
     plain = {step.sources[0].key for step in plan.steps if step.is_plain}
+    partial = partial_keys(plan.source)
     small = [
         name
         for name, spec in plan.source.specs.items()
-        if name not in plain and spec.nbytes is not None and spec.nbytes <= SMALL
+        if name not in plain and name not in partial and spec.nbytes is not None and spec.nbytes <= SMALL
     ]
     uses = uses_of(plan.source.specs, [step for step in plan.steps if not step.is_plain]) if small else {}
     made = {name: way_back(uses.get(name, [])) for name in small}
     return {
-        name: _frozen(read(name).tolist()) for name, back in made.items() if back is None or not back.exact
+        name: _kept_value(read(name).tolist())
+        for name, back in made.items()
+        if back is None or not back.exact
     }
+
+
+def _kept_value(value: Any) -> Value:
+    """A tensor's value; one without elements is a number, which takes any shape: [] has forgotten its own."""
+    return 0 if value == [] else _frozen(value)
 
 
 def _frozen(value: Any) -> Value:
@@ -183,17 +193,6 @@ def _spelled(value: Value) -> Any:
     if isinstance(value, tuple):
         return [_spelled(each) for each in value]
     return {"re": value.real, "im": value.imag} if isinstance(value, complex) else value
-
-
-def _unpacked(packed: str) -> str:
-    try:
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(base64.b64decode(packed, validate=True), MOST_PLAN_BYTES)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
-    if not unpacker.eof:
-        raise ValueError("the plan is cut off")
-    return text.decode()
 
 
 def restores(plan: Plan, manifest: bytes) -> bool:
@@ -218,8 +217,8 @@ def template_digest_of(raw: bytes, where: str) -> str | None:
     """The digest of the template that a manifest's plan was made for, None where it was made for none; of
     the plan only the head is read. Raises FormatError where it is damaged."""
     try:
-        head = _unpacked(json.loads(raw)["plan"]).partition("\n[[")[0]
+        head = unpacked(json.loads(raw)["plan"]).decode().partition("\n[[")[0]
         found = _TEMPLATE.search(head)
         return found and found["digest"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"{where}: its manifest cannot be read ({type(error).__name__})") from None

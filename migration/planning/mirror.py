@@ -98,11 +98,12 @@ def _placed(step: Step, key: str, path: Path) -> Step:
 
 def places_of(names: Iterable[str]) -> dict[str, Path]:
     """A path for each name, no two alike, none the beginning of another."""
-    split = {name: tuple(spelled(name).split("/")) for name in names}
+    one: dict[str, str] = {}  # a part that many names share is one string for all of them
+    split = {name: tuple([one.setdefault(part, part) for part in spelled(name).split("/")]) for name in names}
     aside = _free(SAVE_COUNTER, {SAVE_COUNTER, *(path[0] for path in split.values())})
     paths = {name: _restorable(path, aside) for name, path in split.items()}
-    scopes = {path[:end] for path in paths.values() for end in range(1, len(path))}
-    taken = set(paths.values()) | scopes
+    scopes = _scopes(paths.values())
+    taken = {*paths.values(), *scopes}
     found: dict[str, Path] = {}
     given: set[Path] = set()
     for name, path in paths.items():
@@ -116,8 +117,21 @@ def places_of(names: Iterable[str]) -> dict[str, Path]:
     return found
 
 
+def _scopes(paths: Iterable[Path]) -> set[Path]:
+    """Every beginning of a path; those above one that is known are known."""
+    found: set[Path] = set()
+    for path in paths:
+        scope = path[:-1]
+        while scope and scope not in found:
+            found.add(scope)
+            scope = scope[:-1]
+    return found
+
+
 def _restorable(path: Path, aside: str) -> Path:
     """The path without what TensorFlow keeps for itself: the counter at the root, the mark in its keys."""
+    if path[0] != SAVE_COUNTER and KEY_MARK not in "/".join(path):
+        return path  # nearly all
     first = aside if path[0] == SAVE_COUNTER else path[0]
     return tuple(
         part.removesuffix(KEY_MARK) + KEY_MARK.replace(".", "_") if part.endswith(KEY_MARK) else part

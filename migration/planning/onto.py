@@ -1,13 +1,15 @@
 """Onto a template: each of its tensors gets what the source has for it, and every left-over is told.
 
 Names meet targets in this order: what a person said, a variable's full name, a path, and then, if
-allowed, a proposal from all the evidence. What one stage takes, the next leaves alone.
+allowed, a proposal from all the evidence, and what numbered parts add up to. What one stage takes, the next
+leaves alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from migration.planning.candidates import Candidate
 from migration.planning.keeping import kept_step
@@ -17,7 +19,11 @@ from migration.planning.targets import Target
 from migration.planning.transforms import Cast, Transform
 from migration.tensors import DType, TensorSpec
 
+if TYPE_CHECKING:
+    from migration.planning.matching import Pair
+
 _NamesOf = Callable[[Target], tuple[str, ...]]
+MOST_SUGGESTIONS = 500  # of each side's left-overs; a comparison with all names takes milliseconds
 
 
 @dataclass(slots=True)
@@ -61,19 +67,23 @@ class Claims:
         What a cell is made into is of the origin "cell", however it was met: its slots have to be made in
         the same way.
         """
-        step = step_for(target, candidate, transforms)
         reasons = [each for each in (reason, candidate.reason) if each]
-        origin = "cell" if candidate.name in self.made else origin
-        self.take(
-            replace(
-                step, origin=origin, reason="; ".join(reasons), confidence=confidence, candidates=candidates
-            ),
-            candidate.name,
+        step = step_for(
+            target,
+            candidate,
+            transforms,
+            origin="cell" if candidate.name in self.made else origin,
+            reason="; ".join(reasons),
+            confidence=confidence,
+            candidates=candidates,
         )
+        self.take(step, candidate.name)
 
 
-def step_for(target: Target, candidate: Candidate, transforms: tuple[Transform, ...] = ()) -> Step:
-    """The step that makes the target of the candidate; a dtype of its own is cast to."""
+def step_for(
+    target: Target, candidate: Candidate, transforms: tuple[Transform, ...] = (), **more: Any
+) -> Step:
+    """The step that makes the target of the candidate; a dtype of its own is cast to. `more` are fields."""
     sources, chain = candidate.sources, (*candidate.transforms, *transforms)
     if candidate.spec.dtype is not target.spec.dtype and sources:  # a constant is of its target's dtype
         chain = (*chain, Cast(target.spec.dtype))
@@ -84,6 +94,7 @@ def step_for(target: Target, candidate: Candidate, transforms: tuple[Transform, 
         transforms=chain,
         paths=target.paths,
         full_name=target.full_name,
+        **more,
     )
 
 
@@ -165,8 +176,31 @@ def by_proposal(claims: Claims) -> None:
         return
     from migration.planning.matching import propose  # brings scipy, which is slow to load
 
-    proposal = propose(free, wanted, fixed=claims.partners)
-    for pair in proposal.pairs:
+    _keep(claims, propose(free, wanted, fixed=claims.partners).pairs)
+
+
+def by_joining(claims: Claims) -> None:
+    """Fill a target with numbered tensors that together have its shape, where all of them are left over."""
+    wanted, free = claims.free_targets(), claims.free_candidates()
+    if not wanted or len(free) < 2:
+        return
+    from migration.planning.matching import join_numbered
+
+    undecided = {key for key, step in claims.steps.items() if step.confidence is Confidence.UNDECIDED}
+    found = join_numbered(
+        list(claims.candidates.values()),
+        wanted,
+        free=[candidate.name for candidate in free],
+        contested=[claims.steps[key].spec for key in undecided],
+        fixed={key: name for key, name in claims.partners.items() if key not in undecided},
+    )
+    claims.candidates.update({candidate.name: candidate for candidate in found.candidates})
+    _keep(claims, found.pairs)
+
+
+def _keep(claims: Claims, pairs: Iterable[Pair]) -> None:
+    """Fill targets as the matching proposes."""
+    for pair in pairs:
         target, candidate = claims.targets[pair.target], claims.candidates[pair.candidate]
         confidence, told = cast_confidence(candidate.spec.dtype, target.spec.dtype)
         claims.pair(
@@ -213,26 +247,30 @@ def _own_of_template(target: Target) -> str:
 
 
 def left_targets(targets: Sequence[Target], candidates: Sequence[Candidate]) -> tuple[Left, ...]:
-    """Targets that get nothing, each with the nearest unused candidates."""
+    """Targets that get nothing, the first ones with the nearest unused candidates."""
     near = _Near({candidate.name: candidate.spec for candidate in candidates})
     return tuple(
         Left(
             key=target.key,
             spec=target.spec,
-            nearest=near(target.spoken, target.spec),
+            nearest=near(target.spoken, target.spec) if at < MOST_SUGGESTIONS else (),
             paths=target.paths,
             full_name=target.full_name,
         )
-        for target in targets
+        for at, target in enumerate(targets)
     )
 
 
 def left_candidates(candidates: Sequence[Candidate], targets: Sequence[Target]) -> tuple[Left, ...]:
-    """Candidates that go nowhere, each with the nearest unfilled targets."""
+    """Candidates that go nowhere, the first ones with the nearest unfilled targets."""
     near = _Near({target.spoken: target.spec for target in targets})
     return tuple(
-        Left(key=candidate.name, spec=candidate.spec, nearest=near(candidate.name, candidate.spec))
-        for candidate in candidates
+        Left(
+            key=candidate.name,
+            spec=candidate.spec,
+            nearest=near(candidate.name, candidate.spec) if at < MOST_SUGGESTIONS else (),
+        )
+        for at, candidate in enumerate(candidates)
     )
 
 

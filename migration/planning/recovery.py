@@ -137,6 +137,31 @@ def way_back(uses: Sequence[Use]) -> Made | None:
     return next((made for made in found if made.exact), found[0] if found else None)
 
 
+def way_back_in_parts(uses: Sequence[Use]) -> Made | None:
+    """The whole tensor of which a key holds some slices, where a use cut those out and joined them with the
+    rest of it, each in its place: what the key needs is then a part of what comes back."""
+    for use in uses:
+        if len(use.links) > 1 and isinstance(use.links[0].transform, Slice):
+            cut, join = use.links[0], use.links[1]
+            if isinstance(join.transform, Concat) and _is_in_place(cut, join):
+                made = _alone(Use(use.step, use.links[2:]))
+                if made is not None:
+                    return made
+    return None
+
+
+def _is_in_place(cut: Link, join: Link) -> bool:
+    """Whether the slice stands in the joined tensor where it was in its own, which has the same shape."""
+    box, place = cut.transform, join.back
+    if not isinstance(box, Slice) or not isinstance(place, Split):
+        return False
+    shape, axis = cut.spec.shape, place.axis
+    sizes = box.output((cut.spec,)).shape
+    starts = tuple(sum(place.sizes[: place.index]) if at == axis else 0 for at in range(len(shape)))
+    beside = all(sizes[at] == shape[at] for at in range(len(shape)) if at != axis)
+    return beside and box.starts == starts and sum(place.sizes) == shape[axis]
+
+
 def _alone(use: Use) -> Made | None:
     """The tensor out of this use's step by itself."""
     made = Made((Source(key=use.step.target),), (), True)

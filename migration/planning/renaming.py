@@ -26,7 +26,9 @@ def to_renamed(source: Checkpoint, mapping: Mapping[str, str] | None, rules: Rul
     for rules that cannot be applied, and where two tensors would have one name.
     """
     if not source.names:
-        raise InputError(f"{source.prefix} has no names to change: it is object-based; use --to=name")
+        raise InputError(
+            f"{source.prefix} has no names to change: it is object-based; use to='name' (--to=name)"
+        )
     made = renamed_steps(source, mapping, rules)
     return Plan(
         to="rename",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from migration.formats.tensor_bundle import TensorSlice
-from migration.planning.recovery import Made, Use, uses_of, way_back
+from migration.formats.tensor_slices import IncompleteSlicesError, check_cover
+from migration.planning.recovery import Made, Use, uses_of, way_back, way_back_in_parts
 from migration.planning.steps import Confidence, Left, SourceSignature, Step
 from migration.planning.transforms import Constant
 from migration.tensors import TensorSpec
@@ -28,7 +29,7 @@ class WayBack:
 
 def reverse_steps(source: SourceSignature, steps: Sequence[Step], left: Iterable[Left]) -> WayBack:
     """The way back of `steps`, that were made for `source` and left `left` of it behind."""
-    uses = uses_of(source.specs, steps)
+    uses, partial = uses_of(source.specs, steps), partial_keys(source)
     confidences = {step.target: step.confidence for step in steps}
     partitions = _stored_partitions(source, steps)
     left = tuple(left)
@@ -38,7 +39,8 @@ def reverse_steps(source: SourceSignature, steps: Sequence[Step], left: Iterable
     unfilled: list[Left] = []
     rounded: list[str] = []
     for key, spec in source.specs.items():
-        made = way_back(uses.get(key) or uses.get(twins.get(key, key), []))
+        ways = uses.get(key) or uses.get(twins.get(key, key), [])
+        made = way_back_in_parts(ways) if key in partial else way_back(ways)
         if made is None:
             unfilled.append(Left(key=key, spec=spec, reason=_reason(key, uses, why)))
             continue
@@ -54,6 +56,17 @@ def reverse_steps(source: SourceSignature, steps: Sequence[Step], left: Iterable
         unfilled=tuple(unfilled),
         notes=_notes(rounded, drops),
     )
+
+
+def partial_keys(source: SourceSignature) -> frozenset[str]:
+    """The tensors of which the source holds some slices only."""
+    found = []
+    for key, parts in source.partitions.items():
+        try:
+            check_cover(parts, source.specs[key].shape)
+        except IncompleteSlicesError:
+            found.append(key)
+    return frozenset(found)
 
 
 def _step_back(

@@ -13,6 +13,7 @@ from migration.errors import InputError
 from migration.planning.mirror import MirrorScalar, Roles, mirror, special_keys
 from migration.planning.mirror_slots import MirrorSlot
 from migration.planning.optimizers.mirror import mirror as mirrored_optimizers
+from migration.planning.optimizers.misnamed import assemblies_of, put_together, spread
 from migration.planning.optimizers.source import recognise
 from migration.planning.options import Options
 from migration.planning.plan import Left, Plan, Source, Step
@@ -26,16 +27,21 @@ if TYPE_CHECKING:
 
 
 def state_of(
-    source: Checkpoint, without: frozenset[str] = frozenset(), hidden: Sequence[Buffer] = ()
+    source: Checkpoint,
+    without: frozenset[str] = frozenset(),
+    hidden: Sequence[Buffer] = (),
+    kind: str | None = None,
 ) -> SourceState:
     """What the source's tensors are beyond weights: slots, beta powers, the step, averages.
 
-    Keys in `without` are left aside; `hidden` variables have slots and are in no file. Raises
+    Keys in `without` are left aside; `hidden` variables have slots and are in no file; `kind` is that of an
+    optimizer under a name of its own. Raises
     InputError for a source without names.
     """
     if not source.names and source.graph is not None:
         raise InputError(
-            f"{source.prefix} is object-based and has no names to migrate: use --to=name for the way back"
+            f"{source.prefix} is object-based and has no names to migrate: use to='name' (--to=name) for the "
+            "way back"
         )
     specs = {
         name: source.specs[name]
@@ -43,7 +49,8 @@ def state_of(
         if name not in without and name not in source.incomplete
     }
     specs |= {buffer.name: buffer.spec for buffer in hidden}
-    return recognise(specs, source.meta, source.read)
+    assemblies = assemblies_of(source, (name for name in source.names if name not in without))
+    return recognise(specs, source.meta, source.read, assemblies, kind)
 
 
 def without_template(
@@ -51,20 +58,26 @@ def without_template(
 ) -> Plan:
     """The plan of a mirror; `mapping` and `rules` rename tensors before they find their places."""
     renamed, drops, notes = _renamed(source, mapping, rules)
-    state = state_of(source, frozenset(left.key for left in drops))
+    state = state_of(source, frozenset(left.key for left in drops), kind=options.kind)
     dropped = _dropped(state, options)
     roles = _roles(state, dropped, options)
     special = special_keys(roles) | dropped.keys()
     special |= source.incomplete.keys() | state.averages.keys()
     named = {step.target: step for step in renamed if not _is_special(step, special)}
-    left_out = [Left(key=key, spec=source.specs[key], reason=why) for key, why in dropped.items()]
-    plan = mirror(signature_of(source), roles, named, (*drops, *left_out))
+    left_out = [Left(key=key, spec=state.specs[key], reason=why) for key, why in dropped.items()]
+    signature = signature_of(source)
+    known = replace(signature, specs={**signature.specs, **state.specs})
+    plan = mirror(known, roles, named, (*drops, *left_out))
     if options.averages == "promote" and state.averages:
         from migration.planning.averages import promoted
 
         plan = promoted(plan, state)
     told = (*notes, *plan.notes, *_untold(state, options))
-    return replace(plan, notes=told, unused=incomplete(source, drops))
+    steps = tuple(whole for step in plan.steps if (whole := put_together(step, state.assemblies)))
+    left = spread(plan.drops, state.assemblies)
+    used = {taken.key for step in steps for taken in step.sources}
+    unused = tuple(one for one in incomplete(source, left) if one.key not in used)
+    return replace(plan, source=signature, steps=steps, drops=left, notes=told, unused=unused)
 
 
 def _untold(state: SourceState, options: Options) -> tuple[str, ...]:

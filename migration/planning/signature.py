@@ -81,8 +81,10 @@ def check_steps(
     """
     problems: list[Problem] = []
     for step in plan.steps:
-        if step.is_plain and specs.get(step.sources[0].key) == step.spec:
-            continue
+        if step.is_plain:
+            found = specs.get(step.sources[0].key)
+            if found is step.spec or found == step.spec:
+                continue
         try:
             output = step_output(step, specs, template_specs)
         except TransformError as error:

@@ -1,5 +1,6 @@
 """TOML written plainly and fast: one statement a line.
 
+A person reads the file: what cannot be printed (control characters, bidirectional overrides) is escaped.
 Strings that TOML cannot hold (a name whose bytes are no UTF-8 carries lone surrogates) are written with
 an escape character of the private use area, and `spoken` reads them back as they were.
 """
@@ -21,10 +22,16 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def quoted(text: str) -> str:
     """`text` as a TOML string."""
-    written = _encode(text).replace("\x7f", "\\u007f")
-    if _UNSPEAKABLE.search(written) is None:
-        return written
-    return _UNSPEAKABLE.sub(_stand_in, written)
+    written = _encode(text)
+    return written if written.isprintable() else "".join(map(_spelled, written))
+
+
+def _spelled(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    if _UNSPEAKABLE.fullmatch(letter):
+        return _UNSPEAKABLE.sub(_stand_in, letter)
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
 def _stand_in(match: re.Match[str]) -> str:

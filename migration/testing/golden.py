@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 from migration.checkpoint import Checkpoint
 from migration.contents.streams import blocks, open_stream
 from migration.errors import FormatError
+from migration.storage import replace_file
+from migration.testing.opening import Openable, opened
 from migration.testing.wording import count, section, told
 
 VERSION = 1
 _DIGITS = 32  # of a sha256: 128 bits, and a line of the file stays readable
-
-Openable = Checkpoint | str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +39,18 @@ class GoldenCheckpoint:
         with `update` depends on keys and tensors only, not on shards, offsets or the manifest.
         """
         __tracebackhide__ = True
-        opened = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.open(checkpoint)
+        checkpoint = opened(checkpoint, "checkpoint")
         path = self.path(name)
-        found = digests(opened)
+        found = digests(checkpoint)
         if self.update:
             _write(path, found)
             return
         if not path.is_file():
             raise AssertionError(
-                f"{path}: there is no golden file for {opened.prefix} yet\n"
+                f"{path}: there is no golden file for {checkpoint.prefix} yet\n"
                 f"  look at it (ckpt-inspect --values), then run `{self.command}` and commit the file"
             )
-        text = _difference(path, _read(path), found, opened.prefix, self.command)
+        text = _difference(path, _read(path), found, checkpoint.prefix, self.command)
         if text:
             raise AssertionError(text)
 
@@ -93,9 +92,7 @@ def _write(path: Path, found: Mapping[str, str]) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    replace_file(str(path), text.encode("utf-8"))
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -15,12 +15,12 @@ from typing import Any
 from migration.checkpoint import Checkpoint
 from migration.errors import InputError
 from migration.testing.gaps import Gap, gap_between, worst_first
+from migration.testing.opening import Openable, opened
 from migration.testing.wording import count, section, told
 
 RUNNERS = "ckpt_migration.graph_runners"
 RTOL, ATOL = 1e-5, 1e-6  # float32 sums in another order differ by about this much
 
-Openable = Checkpoint | str | os.PathLike[str]
 Fetches = str | Sequence[str] | Mapping[str, str | int]
 Inputs = Sequence[str] | Mapping[str, str]
 Runner = Callable[..., Mapping[str, Any]]
@@ -106,7 +106,7 @@ def compare_outputs(
     be equal, dtypes need not. Raises InputError where a name is not in the graph, there is no graph, the
     model's outputs cannot be told apart, or no runner is installed.
     """
-    checkpoint = tf1_prefix if isinstance(tf1_prefix, Checkpoint) else Checkpoint.open(tf1_prefix)
+    checkpoint = opened(tf1_prefix, "tf1_prefix")
     places = _places(fetches)
     arguments, keywords = _arguments(feeds, inputs)
     run = runner or installed_runner()

@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from migration.config import parse_toml
 from migration.errors import InputError
+from migration.planning.toml_parser import parse_toml
 from migration.testing.outputs import ATOL, RTOL, Fetches, Inputs, OutputsComparison, compare_outputs
 
 _KNOWN = {"model", "feeds", "fetches", "inputs", "rtol", "atol", "meta"}

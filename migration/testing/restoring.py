@@ -13,9 +13,8 @@ from migration.contents.streams import open_stream, pairs
 from migration.errors import InputError
 from migration.formats.object_graph import ObjectGraph
 from migration.planning.targets import Target, Template
+from migration.testing.opening import Openable, opened
 from migration.testing.wording import count, section, told
-
-Openable = Checkpoint | str | os.PathLike[str]
 
 
 @runtime_checkable
@@ -40,10 +39,11 @@ def assert_restores(checkpoint_object: Restorable, prefix: Openable) -> None:
     """
     __tracebackhide__ = True
     if not isinstance(checkpoint_object, Restorable):
-        raise InputError(
-            f"{type(checkpoint_object).__name__} does not restore: wrap it, tf.train.Checkpoint(model=...)"
-        )
-    file = prefix if isinstance(prefix, Checkpoint) else Checkpoint.open(prefix)
+        kind = type(checkpoint_object).__name__
+        if isinstance(checkpoint_object, (str, os.PathLike, Checkpoint)):
+            raise InputError(f"the first argument is {kind}: the object comes first, then the checkpoint")
+        raise InputError(f"{kind} does not restore: wrap it, tf.train.Checkpoint(model=...)")
+    file = opened(prefix, "prefix")
     complaint = _restore(checkpoint_object, file.prefix)
     live = Template.of(checkpoint_object)
     readers = _readers(file, live)

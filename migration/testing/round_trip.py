@@ -15,14 +15,13 @@ from migration.pairing import Pairing
 from migration.planning.plan import Plan, Source, Step
 from migration.planning.planner import make_plan
 from migration.planning.targets import Template, Writable
+from migration.testing.opening import Openable, opened
 from migration.testing.same_tensors import difference
 from migration.testing.wording import count, section, told
 
 if TYPE_CHECKING:
     from migration.planning.options import Options
     from migration.planning.rules import Rules
-
-Openable = Checkpoint | str | os.PathLike[str]
 
 
 class NoWayError(UnmappedError):
@@ -50,7 +49,7 @@ def assert_round_trip(
     Raises NoWayError, which is no AssertionError, where the plan leaves anything without a place.
     """
     __tracebackhide__ = True
-    source = prefix if isinstance(prefix, Checkpoint) else Checkpoint.open(prefix)
+    source = opened(prefix, "prefix")
     onto = None if template is None else Template.of(template)
     with tempfile.TemporaryDirectory(prefix="ckpt-round-trip-") as folder:
         plan, there = _there(source, onto, rules, mapping, options, os.path.join(folder, "there"), data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from migration.checkpoint import Checkpoint
@@ -11,11 +10,11 @@ from migration.contents.streams import open_stream
 from migration.errors import FormatError
 from migration.pairing import Pairing, pair_up
 from migration.planning.plan import Plan, Step
+from migration.planning.reading import both_arrays, source_array, streams_alike
 from migration.planning.transforms import TransformError, apply_step
 from migration.testing.gaps import Gap, gap_between, worst_first
+from migration.testing.opening import Openable, opened
 from migration.testing.wording import count, section, told
-
-Openable = Checkpoint | str | os.PathLike[str]
 
 
 def assert_same_tensors(
@@ -30,11 +29,10 @@ def assert_same_tensors(
 
     The text names the worst tensor first, with its largest absolute difference and the 2-norm of the
     difference relative to that of `a`'s tensor. Raises PlanError for a plan made for other tensors than
-    those of `a`, FormatError for damaged bytes.
+    those of `a`, FormatError for damaged bytes, InputError for what is no checkpoint and no path to one.
     """
     __tracebackhide__ = True
-    a = a if isinstance(a, Checkpoint) else Checkpoint.open(a)
-    b = b if isinstance(b, Checkpoint) else Checkpoint.open(b)
+    a, b = opened(a, "a"), opened(b, "b")
     text = difference(a, b, pair_up(a, b, plan), rtol, atol)
     if text:
         raise AssertionError(text)
@@ -87,16 +85,17 @@ def _name(step: Step) -> str:
 def _gap(a: Checkpoint, b: Checkpoint, step: Step, name: str, rtol: float, atol: float) -> Gap:
     spec = str(step.spec)
     plain = len(step.sources) == 1 and not step.transforms and not step.sources[0].transforms
+    plain = plain and streams_alike(a, step.sources[0].key, b, step.target)
     if plain and step.spec.dtype.itemsize is not None and not _streams_differ(a, b, step):
         return Gap(name=name, spec=spec, elements=step.spec.size)
     if plain and step.spec.dtype.name in ("VARIANT", "RESOURCE"):
         same = a.read_bytes(step.sources[0].key) == b.read_bytes(step.target)
         return Gap(name=name, spec=spec, fault="" if same else "its bytes differ")
     try:
-        wanted = apply_step(step, [a.read(taken.key) for taken in step.sources])
+        wanted = apply_step(step, [source_array(a, taken) for taken in step.sources])
     except TransformError as error:
         return Gap(name=name, spec=spec, fault=f"its step cannot be run: {error}")
-    return gap_between(name, spec, wanted, b.read(step.target), rtol, atol)
+    return gap_between(name, spec, *both_arrays(step, wanted, b), rtol, atol)
 
 
 def _streams_differ(a: Checkpoint, b: Checkpoint, step: Step) -> bool:

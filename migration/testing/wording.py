@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from migration.printable import printable
+
 MOST_SHOWN = 20  # lines of one list; the summary counts all of them
 
 
@@ -19,7 +21,7 @@ def section(title: str, lines: Sequence[str]) -> list[str]:
 
 def told(summary: str, *sections: Iterable[str]) -> str:
     """The whole text."""
-    return "\n".join([summary, *(line for lines in sections for line in lines)])
+    return "\n".join(map(printable, [summary, *(line for lines in sections for line in lines)]))
 
 
 def count(number: int, noun: str) -> str:

@@ -24,7 +24,7 @@ from migration.planning.transforms import (
     Transpose,
     Unstack,
 )
-from migration.storage import StoredFile
+from migration.stored_file import StoredFile
 from migration.tensors import DType, TensorSpec
 from tests.bundles import write_bundle
 
@@ -403,6 +403,9 @@ def test_a_large_tensor_is_streamed_and_checked(tmp_path: pathlib.Path) -> None:
     with open(tmp_path / "s.data-00000-of-00001", "r+b") as file:
         file.seek(9 << 20)
         file.write(b"!")
+    with pytest.raises(FormatError, match="was replaced while"):
+        run(renamed(source), source, tmp_path / "again")
+    source = Checkpoint.open(tmp_path / "s")
     with pytest.raises(FormatError, match="checksum"):
         run(renamed(source), source, tmp_path / "again")
 

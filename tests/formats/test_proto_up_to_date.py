@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,43 @@ def test_generated_code_is_up_to_date(tmp_path: Path) -> None:
         module.DESCRIPTOR.CopyToProto(committed)
         name = path.relative_to(ROOT).as_posix()
         assert without_json_names(committed) == without_json_names(fresh[name]), f"compile {name} again"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("path", PROTOS, ids=lambda path: path.stem)
+def test_the_code_is_of_a_compiler_that_every_protobuf_admits(path: Path) -> None:
+    """Since protoc 26 the code asks at import whether the installed protobuf is at least as new as it is."""
+    assert "runtime_version" not in path.with_name(f"{path.stem}_pb2.py").read_text()
+
+
+WITHOUT_C = """
+import sys
+from google.protobuf.internal import api_implementation
+from migration import Checkpoint, InputError, execute, make_plan
+from migration.formats.checkpoint_state import CheckpointState
+
+source = Checkpoint.open(sys.argv[1])
+execute(make_plan(source), source, sys.argv[2])
+assert len(Checkpoint.open(sys.argv[2]).specs) >= len(source.specs)
+try:
+    CheckpointState(model_checkpoint_path="m" + chr(0xDCFF)).to_text()
+except InputError:
+    print(api_implementation.Type())
+"""
+
+
+@pytest.mark.quick
+def test_it_runs_where_protobuf_has_no_c_part(tmp_path: Path) -> None:
+    prefix = ROOT / "tests" / "sample" / "model.ckpt-100"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_C, str(prefix), str(tmp_path / "there-1")],
+        env=os.environ | {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["python"], done.stderr
 
 
 @pytest.mark.quick

@@ -17,6 +17,7 @@ from migration.formats.tensor_bundle import (
 )
 from migration.tensors import DType, TensorSpec
 from tests.formats.bundle_files import Array, read_bundle, read_index, read_raw, write_bundle
+from tests.installed import of_tensorflow
 
 v1 = tf.compat.v1
 FIXED = [dtype for dtype in DType if dtype.itemsize is not None]
@@ -40,7 +41,7 @@ def raw_bytes(tensor: tf.Tensor) -> bytes:
 SHAPES: list[tuple[int, ...]] = [(), (3,), (2, 1, 2), (0,), (2, 0)]
 
 
-@pytest.mark.parametrize("dtype", FIXED, ids=str)
+@pytest.mark.parametrize("dtype", of_tensorflow(FIXED), ids=str)
 def test_every_dtype_both_ways(dtype: DType, tmp_path: Path) -> None:
     arrays = {f"t{number}": sample(dtype, shape) for number, shape in enumerate(SHAPES)}
     kind = tf.dtypes.as_dtype(dtype.value)

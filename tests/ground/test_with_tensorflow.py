@@ -14,6 +14,7 @@ from migration import Checkpoint, Template, examine, execute, make_plan
 from migration.planning.assembling import ASSEMBLED
 from migration.tensors import DType
 from migration.verify import verify
+from tests.installed import of_tensorflow
 
 # complex64 and so on are left out where TensorFlow casts no constant to them; string is made by hand.
 KINDS = [dtype for dtype in DType if dtype not in (DType.VARIANT, DType.RESOURCE) and dtype.name[0] != "Q"]
@@ -33,7 +34,7 @@ def _in_slices(prefix: pathlib.Path, dtype: DType) -> dict[str, Any]:
     return {"w": tf.constant(rows, kind), "plain": tf.constant(rows, kind)}
 
 
-@pytest.mark.parametrize("dtype", KINDS, ids=str)
+@pytest.mark.parametrize("dtype", of_tensorflow(KINDS), ids=str)
 def test_a_partitioned_variable_of_any_dtype(tmp_path: pathlib.Path, dtype: DType) -> None:
     expected = _in_slices(tmp_path / "m", dtype)
     source = Checkpoint.open(tmp_path / "m")

@@ -15,6 +15,7 @@ from migration.checkpoint import MANIFEST_KEY, Checkpoint
 from migration.convert import execute
 from migration.errors import CheckpointNotFoundError, FormatError, TargetError
 from migration.formats.object_graph import GRAPH_KEY
+from migration.formats.tensor_bundle import shard_name
 from migration.planning.planner import make_plan
 from migration.storage import Staging
 from migration.verify import verify
@@ -133,7 +134,9 @@ def test_threads_and_one_target(source: Checkpoint, tmp_path: pathlib.Path) -> N
         thread.join()
     assert len(told) < 4
     assert verify(source, tmp_path / "new" / "ckpt").is_equal
-    assert len(list((tmp_path / "new").iterdir())) == 2
+    count = Checkpoint.open(tmp_path / "new" / "ckpt").index.header.num_shards
+    shards = {shard_name("ckpt", shard, count) for shard in range(count)}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"ckpt.index", *shards}
 
 
 def test_a_directory_that_is_not_there_is_told(tmp_path: pathlib.Path) -> None:
@@ -161,3 +164,13 @@ def test_one_place_under_two_checksums_is_checked_under_both(
     doubled = Checkpoint.open(source.prefix)
     with pytest.raises(FormatError, match=r"'other' of .* the checksum is wrong"):
         execute(make_plan(doubled), doubled, tmp_path / "ckpt")
+
+
+def test_no_name_stands_for_two_tensors_in_a_digest(tmp_path: pathlib.Path) -> None:
+    two = Checkpoint.open(write_bundle(tmp_path / "two", {"a": np.ones(2), "b": np.zeros(2)}))
+    entry = two.index.entries["a"]
+    one = f"a\0{entry.spec}\0[('None', {entry.crc32c})]\nb"
+    forged = Checkpoint.open(write_bundle(tmp_path / "one", {one: np.zeros(2)}))
+    assert forged.digest != two.digest
+    spelled = Checkpoint.open(write_bundle(tmp_path / "spelled", {ascii(one): np.zeros(2)}))
+    assert forged.digest != spelled.digest

@@ -24,9 +24,7 @@ CAMPAIGNS = {
 
 _BUDGET = flags.DEFINE_enum("budget", "short", ["short", "long"], "How much to try.")
 _ONLY = flags.DEFINE_list("only", [], f"Run these campaigns alone; there are {', '.join(CAMPAIGNS)}.")
-_SEED = flags.DEFINE_integer(
-    "seed", 0, "Where random choices start; the same seed tries the same."
-)
+_SEED = flags.DEFINE_integer("seed", 0, "Where random choices start; the same seed tries the same.")
 
 
 def campaign(name: str) -> Campaign:

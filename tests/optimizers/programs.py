@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tests.installed_keras import KERAS_3
+
 v1 = tf.compat.v1
 Weights = dict[str, np.ndarray]
 NAMES = ("dense/kernel", "dense/bias", "out/kernel")
@@ -102,7 +104,10 @@ class Net(tf.Module):
 
 
 class Target:
-    """One of the four libraries: a model and an optimizer under tf.train.Checkpoint."""
+    """One of the four libraries: a model and an optimizer under tf.train.Checkpoint.
+
+    "keras3" is the package `keras`; with TensorFlow 2.14 and 2.15 that is Keras 2.
+    """
 
     def __init__(self, flavour: str, make: Callable[[], Any]) -> None:
         self.flavour = flavour
@@ -136,7 +141,7 @@ class Target:
             with tf.GradientTape() as tape:
                 loss = loss_of(*(tf.convert_to_tensor(one) for one in self.values()), x, y)
             gradients = tape.gradient(loss, self.values())
-            if self.flavour == "keras3":
+            if self.flavour == "keras3" and KERAS_3:
                 self.optimizer.apply(gradients, self.model.trainable_weights)
             else:
                 self.optimizer.apply_gradients(list(zip(gradients, self.model.weights, strict=True)))
@@ -145,7 +150,7 @@ class Target:
         return trail
 
     def values(self) -> list[Any]:
-        return [one.value if self.flavour == "keras3" else one for one in self.model.weights]
+        return [one.value if self.flavour == "keras3" and KERAS_3 else one for one in self.model.weights]
 
     def weights(self) -> Weights:
         return {name: np.asarray(one) for name, one in zip(NAMES, self.values(), strict=True)}

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from migration import Checkpoint, Options, Plan, UnmappedError, execute, make_plan
+from tests.installed_keras import only_keras_3
 from tests.optimizers.programs import SOURCES, TARGETS, Graph, Net, Target, batches, difference
 
 v1 = tf.compat.v1
@@ -558,6 +559,7 @@ def test_the_report_says_which_settings_make_it_exact(
     assert told(plan, *words), plan.notes
 
 
+@only_keras_3  # Keras 2 makes the slots of momentum even so
 def test_a_momentum_that_the_target_was_not_made_with_is_left_over(tmp_path: Path) -> None:
     prefix = Graph(lambda step: v1.train.MomentumOptimizer(0.05, 0.9)).save(str(tmp_path / "model"))
     plan = make_plan(prefix, template_of("keras3", "GradientDescent", tmp_path))

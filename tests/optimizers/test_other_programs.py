@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from migration import Checkpoint, Options, execute, make_plan
+from tests.installed_keras import only_keras_3
 from tests.optimizers.programs import NAMES, Graph, Target, Weights, batches, difference, initial, loss_of
 from tests.optimizers.test_cases import migrate, told
 
@@ -217,6 +218,7 @@ def test_averages_are_dropped_or_promoted(choice: Any, taken: str, tmp_path: Pat
 # Wrappers --------------------------------------------------------------------------------------------
 
 
+@only_keras_3
 def test_a_loss_scale_wrapper_goes_on(tmp_path: Path) -> None:
     program = Graph(lambda step: v1.train.AdamOptimizer(0.01))
     program.run(batches(7))

@@ -42,6 +42,6 @@ def test_a_place_that_is_named(
 def test_a_shape_alone_makes_no_place(saved: Callable[[str], Saved], tmp_path: pathlib.Path) -> None:
     """An average looks like its weight: nothing but a name tells where it goes."""
     source = Checkpoint.open(saved("resource variables").prefix)
-    with pytest.raises(UnmappedError, match=r"--averages=drop or promote") as told:
+    with pytest.raises(UnmappedError, match=r"averages=drop or promote \(--averages\)") as told:
         execute(make_plan(source, template(tmp_path, "smooth")), source, tmp_path / "there")
     assert any(problem.where.startswith(SHADOW) for problem in told.value.problems)

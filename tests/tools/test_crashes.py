@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import migration.checked
 from migration.checkpoint import Checkpoint
 from migration.errors import CheckpointNotFoundError
+from migration.verify import VerificationReport, verify
 from tests.bundles import write_bundle
 from tests.tools.running import Tools
 
@@ -130,3 +134,39 @@ def test_a_directory_that_cannot_be_written_by_anyone(tool: Tools, source: str) 
     ran = tool("ckpt-migrate", f"--checkpoint={source}", "--output=/proc/nowhere/ckpt-1")
     assert (ran.status, ran.out) == (1, "")
     assert "cannot be written" in ran.err
+
+
+def test_a_source_that_is_replaced_meanwhile(
+    tool: Tools, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(*arguments: Any, **more: Any) -> VerificationReport:
+        shutil.copy(f"{source}.index", f"{source}.coming")
+        os.replace(f"{source}.coming", f"{source}.index")
+        return verify(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migration.checked, "verify", replaced)
+        ran = tool("ckpt-migrate", f"--checkpoint={source}", f"--output={tmp_path}/new/ckpt-1")
+    assert (ran.status, ran.out) == (1, "")
+    assert "was replaced while" in ran.err
+    assert "run again; nothing was written" in ran.err
+    assert not (tmp_path / "new").exists()
+    assert tool("ckpt-migrate", f"--checkpoint={source}", f"--output={tmp_path}/new/ckpt-1").status == 0
+
+
+def test_damage_on_the_disk_is_told_of_the_target(
+    tool: Tools, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read back is still aside; the text names the place that was asked for."""
+    real = os.pwrite
+
+    def damaged(descriptor: int, payload: Any, offset: int) -> int:
+        return real(descriptor, bytes(byte ^ 1 for byte in bytes(payload)), offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", damaged)
+        ran = tool("ckpt-migrate", f"--checkpoint={source}", f"--output={tmp_path}/new/ckpt-1")
+    assert ran.status == 3
+    assert f"{tmp_path}/new/ckpt-1" in ran.err
+    assert "staging" not in ran.err
+    assert not (tmp_path / "new").exists()

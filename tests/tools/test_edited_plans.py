@@ -179,7 +179,7 @@ def test_a_plan_is_applied_with_its_own_template(bench: Bench) -> None:
     shutil.move(bench.directory / "template", bench.directory / "moved")
     absent = bench.apply(text)
     assert absent.status == 1
-    assert "pass --template" in absent.err
+    assert "pass template (--template)" in absent.err
     assert bench.written == []
     assert bench.apply(text, f"--template={bench.directory}/moved/ckpt").status == 0
 

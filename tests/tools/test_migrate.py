@@ -142,7 +142,7 @@ def test_what_fails_verification_is_removed(
     ran = tool("ckpt-migrate", f"--checkpoint={source}", f"--output={tmp_path}/new/ckpt-1")
     assert ran.status == 3
     assert "1 of 1 tensors are not what they should be; it was removed again" in ran.err
-    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_changed_result_fails_verification(tool: Tools, source: str, tmp_path: Path) -> None:

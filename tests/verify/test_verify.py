@@ -173,6 +173,25 @@ def test_damage_on_either_side(source: Checkpoint, tmp_path: Path) -> None:
         verify(Checkpoint.open(source.prefix), tmp_path / "new")
 
 
+@pytest.mark.parametrize("key", ["save_counter/.ATTRIBUTES/VARIABLE_VALUE", "_CHECKPOINTABLE_OBJECT_GRAPH"])
+def test_damage_in_what_has_no_partner_in_the_source(source: Checkpoint, tmp_path: Path, key: str) -> None:
+    """A flipped bit in the save counter was verified: a campaign of flips found it."""
+    execute(make_plan(source), source, tmp_path / "new", manifest=False)
+    entry = Checkpoint.open(tmp_path / "new").index.entries[key]
+    with open(tmp_path / "new.data-00000-of-00001", "r+b") as file:
+        file.seek(entry.offset + entry.size - 1)
+        last = file.read(1)
+        file.seek(entry.offset + entry.size - 1)
+        file.write(bytes((last[0] ^ 0x80,)))
+    if key.startswith("_"):
+        with pytest.raises(FormatError, match="checksum"):
+            verify(source, tmp_path / "new")
+        return
+    (row,) = verify(source, tmp_path / "new").failures
+    assert (row.target, row.verdict) == (key, Verdict.DAMAGED)
+    assert verify(source, tmp_path / "new", data=False).is_equal
+
+
 def test_a_plan_for_another_source(source: Checkpoint, tmp_path: Path) -> None:
     other = Checkpoint.open(write_bundle(tmp_path / "other", {"x": ARRAYS["a/w"]}))
     with pytest.raises(PlanError, match="was not made for"):
@@ -201,3 +220,14 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40 << 20
+
+
+def test_a_dropped_tensor_without_elements_finds_its_way_back(tmp_path: Path) -> None:
+    """Its manifest kept [], which is of no shape but (0,)."""
+    source = Checkpoint.open(write_bundle(tmp_path / "old", {"a": np.ones(2), "n": np.zeros((0, 2))}))
+    plan = plan_of(source, step_of(source, "a"))
+    execute(plan, source, tmp_path / "new")
+    result = Checkpoint.open(tmp_path / "new")
+    execute(make_plan(result, to="name"), result, tmp_path / "back")
+    assert Checkpoint.open(tmp_path / "back").read("n").shape == (0, 2)
+    assert verify(source, tmp_path / "back").is_equal

@@ -130,14 +130,14 @@ def _moment_and_factors(graph: Graph, tensor: str) -> tuple[str | None, list[str
 def slot_written(graph: Graph, tensor: str) -> str | None:
     """The variable whose new value a tensor is: read after the write, handed on by it, or written by it."""
     node = graph.origin(tensor)
-    if node is None:
-        return None
-    if node.op in VARIABLE_OPS:
-        return node.name
-    if node.op in _HANDING_ON or node.op in _GATHERING:
-        return graph.variable(node.inputs[0]) or (
-            slot_written(graph, node.inputs[0]) if node.op in _GATHERING else None
-        )
+    for _ in range(_MOST_TERMS):  # rows are gathered of what was gathered, in a damaged graph without end
+        if node is None or node.op not in _GATHERING:
+            break
+        node = graph.origin(node.inputs[0])
+    if node is None or node.op in VARIABLE_OPS:
+        return node.name if node is not None else None
+    if node.op in _HANDING_ON:
+        return graph.variable(node.inputs[0])
     for reader in graph.consumers.get(node.name, ()):
         if reader.op in _ASSIGNING and reader.inputs[1].removesuffix(":0") == node.name:
             return graph.variable(reader.inputs[0])

@@ -7,10 +7,11 @@ arguments replaced by what the call passes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from migration.formats.meta_graph.nodes import VARIABLE_OPS, GraphNode, data_inputs
+from migration.formats.meta_graph.nodes import VARIABLE_OPS, GraphNode, data_inputs, is_output_index
 
 if TYPE_CHECKING:
     from migration.formats.proto.meta_graph_pb2 import Function
@@ -25,17 +26,26 @@ _CALLS: Mapping[str, tuple[tuple[str, ...], int]] = {
     "StatefulPartitionedCall": (("f",), 0),
 }
 _DEEPEST = 8  # calls within calls
-_MOST_NODES = 2_000_000  # a recursive library must not fill the memory
+# A library that calls itself must not fill the memory, nor take long to follow.
+_MOST_NODES = 2_000_000
+_MOST_COPIES = 50  # of a graph's nodes, on average
+_ALWAYS = 50_000  # nodes of a small graph
+_MOST_CHARACTERS = 1 << 27  # of all names together, which are longer with every call
 
 
 def inlined(nodes: Mapping[str, GraphNode], functions: Mapping[str, Function]) -> dict[str, GraphNode]:
     """The nodes of every function that a node of the graph calls, as `call/node`, outermost first."""
     found: dict[str, GraphNode] = {}
-    waiting = [(node, 0) for node in nodes.values() if node.op in _CALLS]
-    while waiting and len(found) < _MOST_NODES:
-        call, depth = waiting.pop(0)
+    defined = len(nodes) + sum(len(function.node_def) for function in functions.values())
+    most, characters = min(_MOST_NODES, max(_ALWAYS, _MOST_COPIES * defined)), 0
+    waiting = deque((node, 0) for node in nodes.values() if node.op in _CALLS)
+    while waiting:
+        call, depth = waiting.popleft()
         for body in _bodies(call, functions):
             for node in _placed(call, body, len(nodes) + len(found)):
+                characters += len(node.name) + sum(map(len, node.inputs))
+                if len(found) >= most or characters > _MOST_CHARACTERS:
+                    return found
                 found.setdefault(node.name, node)
                 if node.op in _CALLS and depth < _DEEPEST:
                     waiting.append((node, depth + 1))
@@ -59,8 +69,9 @@ def _placed(call: GraphNode, body: Any, order: int) -> Iterator[GraphNode]:
     for place, raw in enumerate(body.node_def):
         if raw.op in VARIABLE_OPS:
             continue
-        inputs = tuple(_outer(name, prefix, arguments) for name in data_inputs(raw))
-        yield GraphNode(f"{prefix}/{raw.name}", raw.op, inputs, order + place, raw)
+        op = raw.op
+        inputs = tuple(_outer(name, prefix, arguments) for name in data_inputs(raw, op))
+        yield GraphNode(f"{prefix}/{raw.name}", op, inputs, order + place, raw)
 
 
 def _outer(tensor: str, prefix: str, arguments: Mapping[str, str]) -> str:
@@ -69,4 +80,5 @@ def _outer(tensor: str, prefix: str, arguments: Mapping[str, str]) -> str:
         return arguments[tensor]
     name, _, index = tensor.rpartition(":")
     node = name.partition(":")[0] or tensor
-    return f"{prefix}/{node}:{index}" if index.isdigit() and index != "0" and name else f"{prefix}/{node}"
+    numbered = is_output_index(index) and index != "0" and name
+    return f"{prefix}/{node}:{index}" if numbered else f"{prefix}/{node}"

@@ -20,7 +20,8 @@ def global_step(graph: Graph) -> str | None:
             return variable
     named = [proto.variable_name for proto in collection_variables(graph.message, "global_step")]
     if named:
-        return split_tensor(named[0])[0]
+        step = split_tensor(named[0])[0]
+        return step if step in graph.variables else None
     counted = {name for node in graph.nodes.values() if (name := _counted(graph, node)) is not None}
     return counted.pop() if len(counted) == 1 else None
 

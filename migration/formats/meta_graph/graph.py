@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from migration.errors import FormatError
+from migration.formats.located import located
 from migration.formats.meta_graph.functions import inlined
 from migration.formats.meta_graph.nodes import TRANSPARENT_OPS, VARIABLE_OPS, GraphNode, split_tensor
 from migration.formats.meta_graph.variables import GraphVariable, variables
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from migration.formats.proto import meta_graph_pb2
 
 DEEPEST = 64  # ops between a value and what it is made of; graphs of while loops have cycles
+MOST_FOLDED = 128  # operations that make one constant: where they share operands, ways through them multiply
 
 _FOLDED: Mapping[str, Callable[..., float]] = {
     "Neg": lambda x: -x,
@@ -82,9 +84,10 @@ class Graph:
         """Every node by name, in creation order; then those of the functions that nodes call, as
         `call/function/node` (see `functions.py`)."""
         definition = self.message.graph_def
-        own = {raw.name: GraphNode.of(raw, order) for order, raw in enumerate(definition.node)}
-        functions = {function.signature.name: function for function in definition.library.function}
-        return own | inlined(own, functions) if functions else own
+        with located(self.where):
+            own = {raw.name: GraphNode.of(raw, order) for order, raw in enumerate(definition.node)}
+            functions = {function.signature.name: function for function in definition.library.function}
+            return own | inlined(own, functions) if functions else own
 
     @cached_property
     def consumers(self) -> Mapping[str, tuple[GraphNode, ...]]:
@@ -119,32 +122,26 @@ class Graph:
         node = self.origin(tensor)
         return node.name if node is not None and node.op in VARIABLE_OPS else None
 
-    def constant(self, tensor: str, depth: int = DEEPEST) -> float | None:
+    def constant(self, tensor: str) -> float | None:
         """The value of a scalar that constants alone make; None where anything else has a say.
 
         A default that a feed may replace (PlaceholderWithDefault) is no constant. Arithmetic is done
         in double precision and rounded once to the tensor's own type by the caller.
         """
+        return self._constant(tensor, DEEPEST, {})
+
+    def _constant(self, tensor: str, depth: int, known: dict[str, float | None]) -> float | None:
+        """The same for an operand, with the values of the operations that were met before."""
         node = self.origin(tensor) if depth else None
-        if node is None:
+        if node is None or (node.op != "Const" and node.op not in _FOLDED):
             return None
         if node.op == "Const":
-            array = node.array()
-            return (
-                None
-                if array is None or array.size != 1 or array.dtype == object
-                else float(array.reshape(())[()])
-            )
-        if node.op not in _FOLDED:
-            return None
-        values = [self.constant(one, depth - 1) for one in node.inputs]
-        known = [value for value in values if value is not None]
-        if len(known) < len(values):
-            return None
-        try:
-            return float(_FOLDED[node.op](*known))
-        except (ArithmeticError, ValueError, TypeError):
-            return None
+            return _scalar(node)
+        if node.name not in known and len(known) < MOST_FOLDED:
+            known[node.name] = None  # what is made of itself is no constant
+            values = [self._constant(one, depth - 1, known) for one in node.inputs]
+            known[node.name] = _folded(node.op, values)
+        return known.get(node.name)
 
     def feed(self, tensor: str) -> Feed:
         """What a hyperparameter's tensor is: a constant, a variable, or something computed."""
@@ -155,3 +152,21 @@ class Graph:
     def variables(self) -> Mapping[str, GraphVariable]:
         """Every variable by its op's name, in creation order."""
         return variables(self.nodes, self.message)
+
+
+def _scalar(node: GraphNode) -> float | None:
+    """The one number that a Const holds; None where it holds anything else."""
+    array = node.array()
+    if array is None or array.size != 1 or array.dtype == object:
+        return None
+    return float(array.reshape(())[()])
+
+
+def _folded(op: str, values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    try:
+        return float(_FOLDED[op](*known))
+    except (ArithmeticError, ValueError, TypeError):
+        return None

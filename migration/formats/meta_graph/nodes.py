@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from migration.errors import FormatError
+from migration.formats.meta_graph.inputs import INPUTS, check_inputs
 from migration.tensors import DType
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ TRANSPARENT_OPS = frozenset(
         *("StopGradient", "PreventGradient", "CheckNumerics"),
     }
 )
-MOST_FILLED = 1 << 20  # elements that a constant's last value may be spread over: more is no hyperparameter
 
 
 class GraphNode(NamedTuple):  # a tuple: graphs have hundreds of thousands
@@ -37,7 +36,8 @@ class GraphNode(NamedTuple):  # a tuple: graphs have hundreds of thousands
     @classmethod
     def of(cls, raw: Node, order: int) -> GraphNode:
         """The node of that message, which is kept and read only where an attribute is asked for."""
-        return cls(raw.name, raw.op, data_inputs(raw), order, raw)
+        op = raw.op
+        return cls(raw.name, op, data_inputs(raw, op), order, raw)
 
     def flag(self, attribute: str) -> bool:
         """A bool attribute; False where the graph leaves it out, which is every such default here."""
@@ -68,71 +68,49 @@ class GraphNode(NamedTuple):  # a tuple: graphs have hundreds of thousands
         return decode_constant(self.raw.attr["value"].tensor) if self.op == "Const" else None
 
 
-def data_inputs(raw: Node) -> tuple[str, ...]:
-    """A node's inputs without the control inputs (`^op`), which come last."""
+def data_inputs(raw: Node, op: str) -> tuple[str, ...]:
+    """The inputs of a node of that op, without the control inputs (`^op`), which come last.
+
+    Raises FormatError where they are not as many as an op has whose inputs are asked for by their places.
+    """
     names = tuple(raw.input)
-    while names and names[-1].startswith("^"):
-        names = names[:-1]
-    return names
+    count = len(names)
+    while count and names[count - 1].startswith("^"):
+        count -= 1
+    if op in INPUTS:
+        check_inputs(op, count, raw.name)
+    return names if count == len(names) else names[:count]
 
 
 def split_tensor(tensor: str) -> tuple[str, int]:
     """(op name, output index) of a tensor name of a graph: "a/b:1" -> ("a/b", 1), "a/b" -> ("a/b", 0)."""
     name, colon, index = tensor.rpartition(":")
-    return (name, int(index)) if colon and index.isdigit() else (tensor, 0)
+    return (name, int(index)) if colon and is_output_index(index) else (tensor, 0)
 
 
-_FIELDS = {
-    DType.FLOAT32: "float_val",
-    DType.FLOAT64: "double_val",
-    DType.INT32: "int_val",
-    DType.INT16: "int_val",
-    DType.INT8: "int_val",
-    DType.UINT8: "int_val",
-    DType.INT64: "int64_val",
-    DType.BOOL: "bool_val",
-    DType.STRING: "string_val",
-    DType.FLOAT16: "half_val",
-    DType.BFLOAT16: "half_val",
-}
+def is_output_index(text: str) -> bool:
+    """Whether a text is the number of an op's output: digits of ASCII, and few."""
+    return len(text) < 10 and text.isascii() and text.isdigit()
+
+
+_CONSTANTS = frozenset(
+    {
+        *(DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.STRING),
+        *(DType.INT32, DType.INT16, DType.INT8, DType.UINT8, DType.INT64),
+    }
+)
 
 
 def decode_constant(tensor: Any) -> np.ndarray[Any, Any] | None:
     """The array of a TensorProto: its content, or its list of values, whose last one fills the rest.
 
-    None for types that hold no plain numbers or strings (the rule is tensor.proto's).
+    None for types that hold no plain numbers or strings, for what is larger than any hyperparameter, and
+    for values that do not fit what the message says of them.
     """
-    import numpy as np
+    from migration.formats.tensor_proto import decode_tensor_proto, spec_of
 
     try:
-        dtype = DType.from_number(tensor.dtype)
-    except FormatError:  # a type newer than this table: as if it were no constant
+        spec = spec_of(tensor)
+        return decode_tensor_proto(tensor, spec) if spec.dtype in _CONSTANTS else None
+    except FormatError:  # a type newer than this table too: as if it were no constant
         return None
-    field = _FIELDS.get(dtype)
-    if field is None:
-        return None
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    if any(size < 0 for size in shape):
-        return None
-    if tensor.tensor_content and dtype is not DType.STRING:
-        if len(tensor.tensor_content) != math.prod(shape) * dtype.numpy.itemsize:
-            return None
-        return np.frombuffer(tensor.tensor_content, dtype.numpy).reshape(shape)
-    values = list(getattr(tensor, field))
-    return _spread(values, dtype, shape) if math.prod(shape) <= max(len(values), MOST_FILLED) else None
-
-
-def _spread(values: list[Any], dtype: DType, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    if dtype in (DType.FLOAT16, DType.BFLOAT16):  # kept as their bits
-        listed = np.array(values or [0], np.uint16).view(dtype.numpy)
-    elif dtype is DType.STRING:
-        listed = np.empty(max(len(values), 1), object)
-        listed[:] = values or [b""]
-    else:
-        listed = np.array(values or [0]).astype(dtype.numpy)
-    size = math.prod(shape)
-    if len(listed) < size:
-        listed = np.concatenate([listed, np.repeat(listed[-1:], size - len(listed))])
-    return listed[:size].reshape(shape)

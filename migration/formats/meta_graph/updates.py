@@ -60,6 +60,8 @@ def _fused(graph: Graph, node: GraphNode) -> Update | None:
     names = _ARGUMENTS[kind].split()
     if sparse:
         names.insert(names.index("grad") + 1, "indices")
+    if len(node.inputs) < len(names):
+        return None
     arguments = dict(zip(names, node.inputs, strict=False))
     variable = graph.variable(arguments["var"])
     if variable is None:

@@ -14,6 +14,7 @@ both directions: 2 * units inputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ class Sizes:
     @property
     def all_weights(self) -> int:
         """Where the biases begin."""
-        return self.directions * sum(self.weights(layer) for layer in range(self.layers))
+        return self.directions * (self.weights(0) + (self.layers - 1) * self.weights(1))
 
     @property
     def total(self) -> int:
@@ -139,7 +140,7 @@ def _sizes(meta: MetaGraph, users: Sequence[GraphNode]) -> Iterator[Sizes]:
         if node.number("num_proj"):
             continue
         numbers = [meta.constant(tensor) for tensor in node.inputs[:3]]
-        known = [int(number) for number in numbers if number is not None and number >= 1]
+        known = [int(number) for number in numbers if number is not None and 1 <= number < math.inf]
         if len(known) == 3:
             yield Sizes(mode, direction, *known)
 

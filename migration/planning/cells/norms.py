@@ -75,7 +75,7 @@ def norms(
     return NormView(
         added=added,
         drops=tuple(left for part in parts for left in part.drops),
-        notes=(*([lacking] if added else []), *_epsilons(meta)),
+        notes=(*([lacking] if added else []), *_epsilons(meta), *_variances(theirs, graph, meta)),
         problems=tuple(problem for part in parts for problem in part.problems),
     )
 
@@ -173,6 +173,37 @@ def _surplus(scope: str, role: str, candidate: Candidate, read: Read | None) -> 
     )
 
 
+def _variances(
+    layers: Sequence[Mapping[str, Target]], graph: ObjectGraph, meta: MetaGraph | None
+) -> Iterator[str]:
+    """A note where training on updates moving variances by another formula.
+
+    TF1's fused kernel moves them towards the unbiased variance of a batch, n / (n - 1) times the biased one
+    that it normalises with (n values a channel; fused_batch_norm_op.cc, "rest_size_adjust"). Keras 3 knows
+    the biased one only (batch_normalization.py, `_moments`), as TF1's unfused layers do; tf_keras has
+    TF1's two ways. tf_keras alone tracks a layer's `axis`.
+    """
+    nodes = {group["moving_variance"].node for group in layers if "moving_variance" in group}
+    owners = [node for node in graph.nodes if nodes & {child.node for child in node.children}]
+    keras3 = [node for node in owners if "axis" not in {child.local_name for child in node.children}]
+    fused = [] if meta is None else [node for node in meta.nodes.values() if _is_fused(node.op)]
+    if not keras3 or (meta is not None and not fused):
+        return
+    training = any("is_training" not in node.raw.attr or node.raw.attr["is_training"].b for node in fused)
+    where = (
+        "the source's graph updates" if training else "fused layers of TF1 (the default for images) update"
+    )
+    yield (
+        f"batch normalisation: {where} moving variances with the unbiased variance of a batch, n / (n - 1) "
+        f"times the biased one that Keras 3 takes: the {len(keras3)} moving variances are equal now, and "
+        "differ by that factor in what training adds from here on"
+    )
+
+
+def _is_fused(op: str) -> bool:
+    return op.startswith("FusedBatchNorm") and "Grad" not in op
+
+
 def _epsilons(meta: MetaGraph | None) -> Iterator[str]:
     """A note where the graph's fused normalisations use another epsilon than Keras's default."""
     if meta is None:
@@ -180,7 +211,7 @@ def _epsilons(meta: MetaGraph | None) -> Iterator[str]:
     seen = {
         float(node.raw.attr["epsilon"].f)
         for node in meta.nodes.values()
-        if node.op.startswith("FusedBatchNorm") and "Grad" not in node.op and "epsilon" in node.raw.attr
+        if _is_fused(node.op) and "epsilon" in node.raw.attr
     }
     other = sorted(epsilon for epsilon in seen if abs(epsilon - KERAS_EPSILON) > KERAS_EPSILON * 1e-4)
     if other:

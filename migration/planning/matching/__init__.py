@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migration.planning.matching.engine import propose
+from migration.planning.matching.joining import Joins, join_numbered
 from migration.planning.matching.proposal import Pair, Proposal
 
-__all__ = ["Pair", "Proposal", "propose"]
+__all__ = ["Joins", "Pair", "Proposal", "join_numbered", "propose"]

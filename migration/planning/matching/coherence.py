@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from migration.planning.matching.kinds import Kinds
+from migration.planning.matching.loyal import Loyal
 from migration.planning.matching.nests import Nests
 from migration.planning.matching.shapes import Fit, fit
+from migration.planning.matching.siblings import LARGEST_LAYER, Siblings
 from migration.planning.matching.sides import Side
 from migration.planning.matching.tiers import Decided
 from migration.planning.plan import Confidence
-
-LARGEST_LAYER = 12  # variables of one scope that can still be one layer's own
 
 
 def checked(
@@ -35,6 +35,7 @@ def checked(
     unsure = {pair.target for pair in decided if pair.confidence is not Confidence.CERTAIN}
     ours, theirs = _matrices(source), _matrices(target)
     kinds, nests = Kinds.of(source, target, pairs), Nests.of(source, target, pairs)
+    siblings, loyal = Siblings.of(source, target, pairs), Loyal.of(source, target, pairs)
     found = []
     for pair in decided:
         against = kinds.against(pair.source, pair.target) + nests.against(pair.source, pair.target)
@@ -43,6 +44,7 @@ def checked(
             continue
         led = _led(source, target, pair, partner, ours, theirs)
         doubtful = against or astray or led & unsure or _several_ways(source, target, pair)
+        doubtful = doubtful or any(each.against(pair.source, pair.target) for each in (siblings, loyal))
         found.append(replace(pair, confidence=Confidence.LIKELY) if doubtful else pair)
     return found
 

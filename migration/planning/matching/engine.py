@@ -11,6 +11,7 @@ import numpy as np
 from migration.planning.matching.assignment import best_pairs
 from migration.planning.matching.blocks import IMPOSSIBLE, Blocks
 from migration.planning.matching.coherence import checked
+from migration.planning.matching.holes import holes
 from migration.planning.matching.numbering import Numbering
 from migration.planning.matching.order import Places
 from migration.planning.matching.proposal import Pair, Proposal
@@ -49,7 +50,8 @@ def propose(
     numbers = Numbering.of(source), Numbering.of(target)
     blocks = Blocks.of(source, target)
     seen = picture(source, target, numbers, blocks.parts, pinned)
-    matter = Matter(source, target, numbers, seen.links, Places.of(source, target), blocks, pinned)
+    places, missing = Places.of(source, target), (holes(source), holes(target))
+    matter = Matter(source, target, numbers, seen.links, places, blocks, pinned, missing)
     decided = checked(source, target, decide(matter), pinned)
     wording = Wording.of(source, target, blocks, decided, pinned)
     pairs = {pair.target: _pair(source, target, pair, wording) for pair in decided}

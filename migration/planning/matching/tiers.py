@@ -9,7 +9,7 @@ tier adds what frameworks counted by themselves and the order of creation.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from migration.planning.matching.agreement import Agreement
 from migration.planning.matching.assignment import best_pairs, margins
 from migration.planning.matching.blocks import IMPOSSIBLE, Block, Blocks, Turning
 from migration.planning.matching.hierarchy import Hierarchy
+from migration.planning.matching.holes import Telling, open_to_doubt
 from migration.planning.matching.numbering import Link, Numbering
 from migration.planning.matching.order import Belief, Places, nearness, ranks
 from migration.planning.matching.roles import UNKNOWN
@@ -69,7 +70,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class Matter:
-    """All that the tiers look at."""
+    """All that the tiers look at. `holes` marks the tensors whose like is missing elsewhere on their side."""
 
     source: Side
     target: Side
@@ -78,6 +79,7 @@ class Matter:
     places: Places
     blocks: Blocks
     pinned: list[tuple[int, int]]
+    holes: tuple[Sequence[Telling | None], Sequence[Telling | None]]
 
 
 def decide(matter: Matter) -> list[Decided]:
@@ -154,6 +156,10 @@ def _weighed(matter: Matter, tier: Tier, agreeing: Agreement, every: Agreement, 
         if matter.blocks.turning is Turning.UNKNOWN:
             evidence = evidence + (Fit.EXACT.value - Fit.TRANSPOSED.value) * block.turned
         doubtful = block.other_role | (every.against(block.rows, block.columns) > 0)
+        ours, theirs = matter.holes
+        doubtful |= open_to_doubt(
+            [ours[row] for row in block.rows], [theirs[column] for column in block.columns]
+        )
     evidence[~block.possible | (numbers < DISAGREE)] = IMPOSSIBLE
     return _Weighed(block, evidence, doubtful, numbers)
 

@@ -14,6 +14,8 @@ from functools import lru_cache
 
 from migration.planning.matching.spelling import SPELLING, phrased, spelled
 
+MOST_LETTERS = 2000  # of a name, from its end: no model has longer ones, and reading takes their square
+
 _PIECE = re.compile(r"\d+x\d+(?:x\d+)?(?![\d])|\d+|[^\W\d_]+", re.UNICODE)
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[^A-Za-z]+")
 _DIMENSIONAL = re.compile(
@@ -98,7 +100,7 @@ def split_segment(segment: str) -> tuple[str | int, ...]:
 
 def split_name(name: str) -> list[str]:
     """The segments of a name: between slashes; dots part a name that has no slash; `:0` is no part of it."""
-    name = re.sub(r":\d+$", "", name)
+    name = re.sub(r":\d+$", "", name[-MOST_LETTERS:])
     segments = [segment for segment in name.split("/") if segment]
     if len(segments) == 1 and "." in segments[0]:
         segments = [segment for segment in segments[0].split(".") if segment]

@@ -134,7 +134,8 @@ def slot_step(
             sources, transforms = (*sources, Source(key=rate)), (Product(-1.0, divide=True),)
         else:
             message = (
-                "its learning rate is a schedule, and accum = velocity / -learning_rate: give --learning_rate"
+                "its learning rate is a schedule, and accum = velocity / -learning_rate: give learning_rate "
+                "(--learning_rate)"
             )
             told.problem("learning_rate", name, message)
     return Step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from migration.planning.optimizers.back import (
@@ -18,6 +18,7 @@ from migration.planning.optimizers.back import (
     zeros_step,
 )
 from migration.planning.optimizers.hyperparameters import shown
+from migration.planning.optimizers.misnamed import stored_keys
 from migration.planning.optimizers.powers import as_float32
 from migration.planning.optimizers.slots import Told
 from migration.planning.optimizers.state import Layout, SourceOptimizer, SourceState, TargetOptimizer
@@ -125,10 +126,20 @@ class _Filler:
     def slots(self, names: AbstractSet[str], forward: Sequence[Step]) -> Iterator[Step]:
         """A momentum that was 0 as zeros; one whose velocity was made with a stored rate, by the rate."""
         for (_, slot), name in self.optimizer.slots.items():
-            if name in names and self.optimizer.kind == "RMSProp" and slot == "momentum":
+            if name in self.state.assemblies:
+                yield from self._zeros_in_parts(name, slot, names)
+            elif name in names and self.optimizer.kind == "RMSProp" and slot == "momentum":
                 yield zeros_step(name, self.state.specs[name], "the target keeps no momentum")
             elif name in names and self.optimizer.kind == "Momentum":
                 yield from self._momentum(name, slot, forward)
+
+    def _zeros_in_parts(self, name: str, slot: str, names: AbstractSet[str]) -> Iterator[Step]:
+        one = self.state.assemblies[name]
+        for key in one.keys if self.optimizer.kind == "RMSProp" and slot == "momentum" else ():
+            if key in names:
+                parts = tuple(part for held, part in one.parts if held == key)
+                step = zeros_step(key, one.spec, "the target keeps no momentum")
+                yield replace(step, partitions=parts)
 
     def _momentum(self, name: str, slot: str, forward: Sequence[Step]) -> Iterator[Step]:
         for target in self.targets:
@@ -157,7 +168,8 @@ class _Filler:
         if not keys or step in keys:
             return True
         message = (
-            "the optimizer's count of updates is another one, and nothing else goes on for it: give --step"
+            "the optimizer's count of updates is another one, and nothing else goes on for it: "
+            "give step (--step)"
         )
         self.told.problem("step", step, message)
         return False
@@ -183,7 +195,7 @@ def _partners(
         step.target: {source.key for source in step.sources if not source.template} for step in forward
     }
     for optimizer in state.optimizers:
-        keys = set(optimizer.slots.values())
+        keys = stored_keys(optimizer.slots.values(), state.assemblies)
         joined = tuple(
             target
             for target in targets

@@ -14,25 +14,30 @@ COMPUTED = "computed in the graph (a schedule, or fed at run time)"
 Keys = Callable[[str], str | None]
 
 
-def key_lookup(graph: MetaGraph, specs: Mapping[str, TensorSpec]) -> Keys:
-    """A function from a variable's op name to its checkpoint key, None where this file does not hold it."""
+def key_lookup(graph: MetaGraph, specs: Mapping[str, TensorSpec], wholes: Mapping[str, str]) -> Keys:
+    """A function from a variable's op name to its checkpoint key, None where this file does not hold it.
+
+    `wholes` leads the keys of parts to the name of what they make up.
+    """
 
     def key_of(variable: str) -> str | None:
         for key in (graph.keys.get(variable), variable, graph.variables[variable].slice_of):
-            if key and key in specs:
-                return key
+            if key and (found := wholes.get(key, key)) in specs:
+                return found
         return None
 
     return key_of
 
 
-def optimizers_of(graph: MetaGraph, specs: Mapping[str, TensorSpec]) -> tuple[SourceOptimizer, ...]:
+def optimizers_of(
+    graph: MetaGraph, specs: Mapping[str, TensorSpec], wholes: Mapping[str, str]
+) -> tuple[SourceOptimizer, ...]:
     """The optimizers whose steps the graph holds, in creation order.
 
     Steps of one name scope are one optimizer's. Of several that share their slots (a graph built again
     for another batch size), the one whose beta powers were saved is told.
     """
-    key_of = key_lookup(graph, specs)
+    key_of = key_lookup(graph, specs, wholes)
     scopes: dict[tuple[str, str], list[Update]] = {}
     for update in graph.updates:
         kind = OP_KINDS[update.kind].kind if update.kind in OP_KINDS else update.kind

@@ -53,30 +53,38 @@ class _Named:
     number: int
 
 
-def optimizers_of(specs: Specs) -> tuple[tuple[SourceOptimizer, ...], tuple[Undecided, ...]]:
-    """The optimizers that the names tell, and what looks like a slot and is not clear."""
+def optimizers_of(
+    specs: Specs, said: str | None = None
+) -> tuple[tuple[SourceOptimizer, ...], tuple[Undecided, ...]]:
+    """The optimizers that the names tell, and what looks like a slot and is not clear.
+
+    `said` is the kind that a person says an optimizer under a name of its own is: it is taken for that
+    where one name alone could be it.
+    """
     named = [one for key in specs for one in _named(key, specs)]
     found: list[SourceOptimizer] = []
     undecided: list[Undecided] = []
-    for (scope, stem), group in _grouped(named).items():
-        kind = _FAMILIES.get(stem) or (_custom_kind(scope, group, specs))
+    powers = _powers(specs)
+    groups = _grouped(named)
+    own = _named_by_a_person(groups, said)
+    for (scope, stem), group in groups.items():
+        kind = _FAMILIES.get(stem) or _custom_kind(scope, group, powers)
+        kind = kind or (said if (scope, stem) == own else None)
         if kind is not None:
             optimizers, doubts = _families(scope, stem, kind, group, stem in _FAMILIES)
             found += optimizers
             undecided += doubts
     found += _by_slot_names(named, specs)
     found += _weight_decay(named)
-    return tuple(_with_powers(found, specs)), tuple(undecided)
+    return tuple(_with_powers(found, powers)), tuple(undecided)
 
 
 def _named(key: str, specs: Specs) -> Iterator[_Named]:
     """The reading of a key as a slot: the longest variable that its path ends in, of the same shape."""
     base, slash, last = key.rpartition("/")
-    match = _SUFFIX.match(last)
-    if not slash or match is None or not specs[key].dtype.is_floating:
-        return
-    variable = owner(base, key, specs)
-    if variable is not None:
+    variable = owner(base, key, specs) if slash and specs[key].dtype.is_floating else None
+    match = _SUFFIX.match(last) if variable is not None else None
+    if variable is not None and match is not None:
         scope = base[: len(base) - len(variable)].rstrip("/")
         stem, number = match["stem"], int(match["number"] or 0)
         yield _Named(key, scope, variable, stem if stem else last, number)
@@ -84,11 +92,12 @@ def _named(key: str, specs: Specs) -> Iterator[_Named]:
 
 def owner(path: str, key: str, specs: Specs) -> str | None:
     """The longest tail of `path` that is another tensor of the same shape; None where there is none."""
-    parts = path.split("/")
-    for start in range(len(parts)):
-        tail = "/".join(parts[start:])
-        if tail != key and tail in specs and specs[tail].shape == specs[key].shape:
+    tail, rest = path, "/"
+    while rest:
+        spec = specs.get(tail)
+        if spec is not None and tail != key and spec.shape == specs[key].shape:
             return tail
+        _, rest, tail = tail.partition("/")
     return None
 
 
@@ -99,13 +108,39 @@ def _grouped(named: Iterable[_Named]) -> dict[tuple[str, str], list[_Named]]:
     return groups
 
 
-def _custom_kind(scope: str, group: list[_Named], specs: Specs) -> str | None:
+def companion(key: str, specs: Specs) -> str | None:
+    """The variable of the same shape whose name a key goes on from, as a slot's does; None without one."""
+    base, slash, _ = key.rpartition("/")
+    if not slash or key not in specs or not specs[key].dtype.is_floating or specs[key].shape == ():
+        return None
+    return owner(base, key, specs)
+
+
+def _named_by_a_person(
+    groups: Mapping[tuple[str, str], list[_Named]], said: str | None
+) -> tuple[str, str] | None:
+    """The one scope and name of slots that can be an optimizer of the kind that is said."""
+    if said is None:
+        return None
+    fitting = []
+    for place, group in groups.items():
+        numbers: dict[str, set[int]] = {}
+        for one in group:
+            numbers.setdefault(one.variable, set()).add(one.number)
+        whole = {len(found) for found in numbers.values() if found == set(range(len(found)))}
+        alike = len({len(found) for found in numbers.values()}) == len(whole) == 1
+        if place[1] not in _FAMILIES and alike and _slot_order(said, *whole) is not None:
+            fitting.append(place)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _custom_kind(scope: str, group: list[_Named], powers: _Powers) -> str | None:
     """Adam, where an optimizer under a name of the program's own left pairs and beta powers beside them."""
     numbers: dict[str, set[int]] = {}
     for one in group:
         numbers.setdefault(one.variable, set()).add(one.number)
     pairs = len(numbers) > 1 and all(found == {0, 1} for found in numbers.values())
-    return "Adam" if pairs and _power_sets(scope, specs) else None
+    return "Adam" if pairs and _power_sets(scope, powers) else None
 
 
 def _families(
@@ -198,16 +233,24 @@ def _weight_decay(named: list[_Named]) -> list[SourceOptimizer]:
     ]
 
 
-def _power_sets(scope: str, specs: Specs) -> list[dict[str, str]]:
-    """The pairs of beta powers, those whose scope a slot's scope starts with first, in TF1's order."""
-    found: dict[tuple[str, int], dict[str, str]] = {}
+_Powers = dict[tuple[str, int], dict[str, str]]  # by their scope and the number at the end of their names
+
+
+def _powers(specs: Specs) -> _Powers:
+    """The beta powers of the source."""
+    found: _Powers = {}
     for key, spec in specs.items():
-        match = _SUFFIX.match(key.rpartition("/")[2])
-        if spec.shape == () and match is not None and match["stem"] in ("beta1_power", "beta2_power"):
+        match = _SUFFIX.match(key.rpartition("/")[2]) if spec.shape == () else None
+        if match is not None and match["stem"] in ("beta1_power", "beta2_power"):
             place = (key.rpartition("/")[0], int(match["number"] or 0))
             found.setdefault(place, {})[match["stem"]] = key
-    near = [place for place in found if _related(place[0], scope)] or list(found)
-    return [found[place] for place in sorted(near)]
+    return found
+
+
+def _power_sets(scope: str, powers: _Powers) -> list[dict[str, str]]:
+    """The pairs of beta powers, those whose scope a slot's scope starts with first, in TF1's order."""
+    near = [place for place in powers if _related(place[0], scope)] or list(powers)
+    return [powers[place] for place in sorted(near)]
 
 
 def _related(one: str, other: str) -> bool:
@@ -215,7 +258,7 @@ def _related(one: str, other: str) -> bool:
     return first == second or (bool(one) and first[: len(second)] == second) or second[: len(first)] == first
 
 
-def _with_powers(optimizers: list[SourceOptimizer], specs: Specs) -> Iterator[SourceOptimizer]:
+def _with_powers(optimizers: list[SourceOptimizer], powers: _Powers) -> Iterator[SourceOptimizer]:
     """The Adams with their beta powers; where there are more pairs than Adams, all that may be theirs."""
     adams = [one for one in optimizers if one.kind in ("Adam", "Nadam")]
     for optimizer in optimizers:
@@ -223,7 +266,7 @@ def _with_powers(optimizers: list[SourceOptimizer], specs: Specs) -> Iterator[So
             yield optimizer
             continue
         scope = optimizer.name.rpartition("/")[0]
-        sets = _power_sets(scope, specs)
+        sets = _power_sets(scope, powers)
         same = [one for one in adams if one.name.rpartition("/")[0] == scope]
         if len(sets) == 1 or len(sets) == len(same):
             yield replace(optimizer, scalars=sets[same.index(optimizer) if len(sets) > 1 else 0])

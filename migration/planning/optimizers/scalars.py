@@ -143,7 +143,7 @@ def _count(
         if count is None and source is not None and source.kind in KINDS and KINDS[source.kind].counts_steps:
             message = (
                 f"{source.kind} has to know how many steps were taken, and neither a step variable nor the "
-                "beta powers tell (they have underflowed, or are missing): give --step"
+                "beta powers tell (they have underflowed, or are missing): give step (--step)"
             )
             told.problem("step", pair.target.scalars["iterations"], message)
         elif count is None:
@@ -201,7 +201,7 @@ def _power(
         told.note(f"{role}: computed with {beta}={shown(base)}, the default: the source does not tell it")
     if count is None:
         told.problem(
-            "step", target.key, f"{role} is {beta}^(step + 1), and nothing tells the step: give --step"
+            "step", target.key, f"{role} is {beta}^(step + 1), and nothing tells the step: give step (--step)"
         )
         return kept_step(target, "nothing tells the step")
     reason = f"{shown(base)}^(step + 1), step from {count.reason}"

@@ -19,13 +19,15 @@ _SHADOW_NAMES = ("ExponentialMovingAverage", "moving_average", "ema", "EMA")
 _CERTAIN_NAME = _SHADOW_NAMES[0]
 
 
-def averages_of(specs: Mapping[str, TensorSpec], meta: MetaGraph | None) -> dict[str, str]:
+def averages_of(
+    specs: Mapping[str, TensorSpec], meta: MetaGraph | None, wholes: Mapping[str, str]
+) -> dict[str, str]:
     """Shadow key -> the key of the variable that it averages, "" for one of a tensor that is none.
 
     The graph's own update decides; names do for what it does not tell. A name other than TensorFlow's
     default counts only beside a variable of the same shape.
     """
-    found = _by_graph(specs, meta) if meta is not None else {}
+    found = _by_graph(specs, meta, wholes) if meta is not None else {}
     for key, spec in specs.items():
         base, _, last = key.rpartition("/")
         stem = last.rpartition("_")[0] if last.rpartition("_")[2].isdigit() else last
@@ -39,10 +41,10 @@ def averages_of(specs: Mapping[str, TensorSpec], meta: MetaGraph | None) -> dict
     return found
 
 
-def _by_graph(specs: Mapping[str, TensorSpec], meta: MetaGraph) -> dict[str, str]:
+def _by_graph(specs: Mapping[str, TensorSpec], meta: MetaGraph, wholes: Mapping[str, str]) -> dict[str, str]:
     from migration.planning.optimizers.graph_source import key_lookup
 
-    key_of = key_lookup(meta, specs)
+    key_of = key_lookup(meta, specs, wholes)
     found: dict[str, str] = {}
     for shadow, variable in meta.averages.items():
         key, of = key_of(shadow), key_of(variable)

@@ -18,6 +18,7 @@ from migration.errors import Problem
 from migration.planning.keeping import kept_step
 from migration.planning.optimizers.hyperparameters import learning_rate, shown
 from migration.planning.optimizers.matching import Pair
+from migration.planning.optimizers.misnamed import put_together
 from migration.planning.optimizers.state import Number, SourceOptimizer, SourceState, TargetOptimizer
 from migration.planning.options import Options
 from migration.planning.plan import Confidence, Source, Step
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 Read = Callable[[str], "np.ndarray[Any, Any]"]
+
+
+_IN_PARTS = "its slots, which are in parts already, start anew"
 
 
 @dataclass(slots=True)
@@ -120,6 +124,11 @@ def _carried(
             full_name=target.full_name,
             partitions=None,
         )
+        whole = put_together(step, state.assemblies)
+        if whole is None:
+            told.note(f"{weight.full_name or weight.target} is joined of several: {_IN_PARTS}")
+            return None
+        step = whole
         if optimizer.kind == "Momentum":
             return _as_velocity(step, optimizer, pair.target, template, options, read, told)
         return step
@@ -162,7 +171,8 @@ def _as_velocity(
     if rate is None:
         message = (
             "its velocity is -learning_rate times the source's accumulator, and no constant of the graph, no "
-            "flag and no variable of the template tells the learning rate: give --learning_rate"
+            "flag and no variable of the template tells the learning rate: give learning_rate "
+            "(--learning_rate)"
         )
         told.problem("learning_rate", step.target, message)
         return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from migration.errors import Problem
 from migration.planning.optimizers.kinds import Flavour
+from migration.planning.optimizers.misnamed import Assembly
 from migration.planning.plan import Confidence, Left, Step
 from migration.tensors import TensorSpec
 
@@ -84,7 +85,8 @@ class SourceState:
     """The optimizers of a source, its step, its moving averages.
 
     `averages` maps a shadow to the variable that it averages, or to "" where it averages a tensor that
-    is no variable. `specs` are those of the whole source.
+    is no variable. `specs` are those of the whole source, and of the `assemblies`: tensors that the file has
+    in parts only, under the names that they should have had.
     """
 
     optimizers: tuple[SourceOptimizer, ...] = ()
@@ -94,6 +96,7 @@ class SourceState:
     averages: Mapping[str, str] = field(default_factory=dict)
     undecided: tuple[Undecided, ...] = ()
     specs: Mapping[str, TensorSpec] = field(default_factory=dict)
+    assemblies: Mapping[str, Assembly] = field(default_factory=dict)
 
     def variables_of(self, step: Step) -> tuple[str, ...]:
         """The variables whose values a weight's step takes, be it their averages that it reads."""
@@ -156,6 +159,17 @@ class Layout:
     unused: tuple[Left, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+def told_once(problems: Iterable[Problem]) -> tuple[str, ...]:
+    """The problems as notes; one that several tensors have is told once, with how many they are."""
+    places: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        places.setdefault((problem.kind, problem.message), []).append(problem)
+    return tuple(
+        str(first if not more else replace(first, where=f"{first.where} and {len(more)} more"))
+        for first, *more in places.values()
+    )
 
 
 def joined(layouts: list[Layout]) -> Layout:

@@ -57,7 +57,7 @@ def step_key(
     if meta is not None and meta.global_step is not None:
         from migration.planning.optimizers.graph_source import key_lookup
 
-        key = key_lookup(meta, specs)(meta.global_step)
+        key = key_lookup(meta, specs, {})(meta.global_step)
         if key is not None:
             return key, Confidence.CERTAIN, "the graph counts it up once an update"
     scalars = {
@@ -169,7 +169,7 @@ def count_updates(
             if not doubt:
                 return replace(count, confidence=state.step_confidence), notes
             undecided = replace(count, confidence=Confidence.UNDECIDED, candidates=(key,))
-            return undecided, [f"{notes[0]}, but {doubt}: give --step, or take {key} in the plan"]
+            return undecided, [f"{notes[0]}, but {doubt}: give step (--step), or take {key} in the plan"]
         if close(value, told):
             return replace(count, confidence=powers.confidence), notes
         notes = [f"step: {key} says {value}, but the beta powers tell {told} updates: those count for Adam"]

@@ -29,7 +29,6 @@ A source of several is joined by the first of `transforms`; one that is changed 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,6 +48,7 @@ from migration.planning.plan_file.reading import (
 )
 from migration.planning.plan_file.writing import FORMAT, to_toml
 from migration.planning.signature import apply_as_rules, check_source, signature_digest
+from migration.storage import replace_file
 
 __all__ = [
     "apply_as_rules",
@@ -196,14 +196,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
     """Writes the plan file, aside first and then in one move. Raises TargetError where that fails."""
     name = os.fspath(path)
-    aside = os.path.join(os.path.dirname(name), f".{os.path.basename(name)}.{os.getpid()}.part")
     try:
-        try:
-            with open(aside, "w", encoding="utf-8", newline="\n") as file:
-                file.write(to_toml(plan))
-            os.replace(aside, name)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(aside)
+        replace_file(name, to_toml(plan).encode("utf-8"))
     except OSError as error:
         raise TargetError(f"{name}: cannot be written: {error.strerror}: choose another path") from None

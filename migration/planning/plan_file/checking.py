@@ -10,6 +10,7 @@ from migration.formats.object_graph import ObjectGraph
 from migration.planning.fields import Findings
 from migration.planning.plan import Confidence, Step
 from migration.planning.plan_file.account import graph_keys
+from migration.planning.plan_file.reading import check_partitions
 from migration.planning.transforms import TransformError, step_output
 from migration.suggest import NameIndex, did_you_mean
 from migration.tensors import TensorSpec
@@ -51,6 +52,7 @@ class Checks:
         for name in absent:
             meant = self._meant(name, self.specs, step.spec)
             self.findings.tell("absent source", f"the source has no {name!r}{meant}", "step", number, key)
+        check_partitions(self.findings, step.spec, step.partitions or (), "step", number, "partitions")
         if not absent and (step.sources or step.confidence is not Confidence.UNDECIDED):
             self._fit(step, number)
 

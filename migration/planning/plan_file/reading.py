@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +20,7 @@ from migration.planning.fields import (
     texts,
     transforms,
 )
+from migration.planning.packed import unpacked
 from migration.planning.plan import Confidence, Left, Source, Step, TemplateReference
 from migration.planning.transforms import Constant, TransformError, step_output
 from migration.tensors import DType, TensorSpec
@@ -43,7 +41,6 @@ STEP_KEYS = (
 )
 LEFT_KEYS = ("key", "spec", "equal_to", "reason", "nearest", "paths", "full_name")
 REVIEWED = "review"  # the origin of a step that a person decided in the file
-MOST_GRAPH_BYTES = 2**31  # protobuf's own bound on a message
 _UNKNOWN = TensorSpec(DType.VARIANT, ())  # stands in where a spec is absent, until it is computed
 
 
@@ -60,11 +57,20 @@ def read_partitions(
     for key, parts in found.items():
         if key not in specs:
             findings.tell("absent", f"{key!r} is not among the source's tensors", "source", "partitions", key)
-        elif any(len(part.starts) != len(specs[key].shape) for part in parts):
-            findings.tell(
-                "wrong value", f"slices of another rank than {specs[key]}", "source", "partitions", key
-            )
+        else:
+            check_partitions(findings, specs[key], parts, "source", "partitions", key)
     return found
+
+
+def check_partitions(
+    findings: Findings, whole: TensorSpec, parts: Sequence[TensorSlice], *path: str | int
+) -> None:
+    """Tells the first slice that does not lie in the tensor."""
+    try:
+        for part in parts:
+            part.resolved(whole.shape)
+    except FormatError as error:
+        findings.tell("wrong value", str(error), *path)
 
 
 def _each(findings: Findings, table: str, reader: Callable[[Any], Any]) -> dict[str, Any]:
@@ -92,14 +98,8 @@ def read_graph(findings: Findings, name: str) -> ObjectGraph | None:
 
 def _graph(value: Any) -> ObjectGraph:
     try:
-        unpacker = zlib.decompressobj()
-        raw = unpacker.decompress(base64.b64decode(text(value), validate=True), MOST_GRAPH_BYTES)
-        if not unpacker.eof:
-            raise WrongValueError(
-                "the object graph is cut off: take the line from the plan as it was written"
-            )
-        return ObjectGraph.from_bytes(raw)
-    except (binascii.Error, ValueError, zlib.error, FormatError) as error:
+        return ObjectGraph.from_bytes(unpacked(text(value)))
+    except (ValueError, FormatError) as error:
         raise WrongValueError(
             f"no object graph ({error}): take the line from the plan as it was written"
         ) from None

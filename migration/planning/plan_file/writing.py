@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from migration.formats.object_graph import ObjectGraph
 from migration.planning.fields import slice_text
+from migration.planning.packed import packed
 from migration.planning.plan import Confidence, Left, Plan, Source, Step
 from migration.planning.plan_file.account import unaccounted_sources, unaccounted_targets
 from migration.planning.signature import signature_digest
@@ -135,4 +134,4 @@ def _slices(parts: Iterable[Any]) -> list[str]:
 
 
 def _packed(graph: ObjectGraph) -> str:
-    return base64.b64encode(zlib.compress(graph.to_bytes(), 9)).decode()
+    return packed(graph.to_bytes(), 9)

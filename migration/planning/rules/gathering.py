@@ -13,6 +13,8 @@ from migration.planning.rules.result import Told
 from migration.planning.rules.rule import Rule, Shortcuts
 from migration.tensors import TensorSpec
 
+MOST_HUNG = 5  # rules that were given up; after them no other is tried, as the rules are refused anyway
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
@@ -91,7 +93,7 @@ class Gathering:
         return self._by_first_part[first_part]
 
     def _captures(self, number: int, rule: Rule, name: str) -> list[tuple[int, Mapping[str, str]]]:
-        if number in self.hung:
+        if number in self.hung or len(self.hung) >= MOST_HUNG:
             return []
         try:
             found = [(slot, matcher.match(name)) for slot, matcher in enumerate(rule.matchers)]

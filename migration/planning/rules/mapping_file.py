@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,8 @@ from typing import Any
 
 from migration.errors import PlanError, Problem
 from migration.planning.document import read_document
+
+_JSON_KEY = re.compile(r'("(?:[^"\\]|\\.)*")\s*:')
 
 
 def read_mapping(content: str, where: str) -> dict[str, str]:
@@ -55,8 +58,10 @@ def _of_json(content: str, where: str) -> dict[str, str]:
     except json.JSONDecodeError as error:
         problem = Problem(kind="syntax", where=f"{where}:{error.lineno}", message=error.msg)
         raise PlanError(f"{where} is not valid JSON", [problem]) from None
-    except RecursionError:
-        problem = Problem(kind="syntax", where=where, message="the values are nested too deeply to be read")
+    except (RecursionError, ValueError) as error:  # a number of more digits than Python reads is the latter
+        deep = isinstance(error, RecursionError)
+        message = "the values are nested too deeply to be read" if deep else "a number is too long to be read"
+        problem = Problem(kind="syntax", where=where, message=message)
         raise PlanError(f"{where} is not valid JSON", [problem]) from None
     if not isinstance(outermost, dict):
         problem = Problem(
@@ -65,25 +70,38 @@ def _of_json(content: str, where: str) -> dict[str, str]:
         raise PlanError(f"{where} is no mapping", [problem])
     pairs = depths[-1] if depths else []
     found: dict[str, str] = {}
-    problems: list[Problem] = []
+    wrong: list[tuple[str, int, Any]] = []
     seen: dict[str, int] = {}
     for name, value in pairs:
         seen[name] = seen.get(name, 0) + 1
-        place = f"{where}:{_json_line(content, name, seen[name])}"
-        if not isinstance(value, str):
-            problems.append(_no_place(place, name, value))
-        elif seen[name] > 1:
-            problems.append(_doubled(place, name))
+        if not isinstance(value, str) or seen[name] > 1:
+            wrong.append((name, seen[name], value))
         else:
             found[name] = value
-    return _checked(found, problems, where)
+    return _checked(found, _json_problems(content, wrong, where) if wrong else [], where)
 
 
-def _json_line(content: str, name: str, occurrence: int) -> int:
-    """The line of a key's n-th occurrence, as it is usually spelled."""
-    spelled = {re.escape(json.dumps(name)), re.escape(json.dumps(name, ensure_ascii=False))}
-    places = list(re.finditer(rf"(?:{'|'.join(spelled)})\s*:", content))
-    return content.count("\n", 0, places[occurrence - 1].start()) + 1 if len(places) >= occurrence else 1
+def _json_problems(content: str, wrong: list[tuple[str, int, Any]], where: str) -> list[Problem]:
+    """What is wrong with the n-th entry of each name, each with its line."""
+    lines = _json_lines(content)
+    problems: list[Problem] = []
+    for name, occurrence, value in wrong:
+        known = lines.get(name, [])
+        place = f"{where}:{known[occurrence - 1] if occurrence <= len(known) else 1}"
+        problems.append(_doubled(place, name) if isinstance(value, str) else _no_place(place, name, value))
+    return problems
+
+
+def _json_lines(content: str) -> dict[str, list[int]]:
+    """The lines on which each key stands, in one pass."""
+    found: dict[str, list[int]] = {}
+    line, position = 1, 0
+    for match in _JSON_KEY.finditer(content):
+        line += content.count("\n", position, match.start())
+        position = match.start()
+        with contextlib.suppress(ValueError):
+            found.setdefault(json.loads(match[1]), []).append(line)
+    return found
 
 
 def _no_place(where: str, name: str, value: object) -> Problem:

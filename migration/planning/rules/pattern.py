@@ -173,7 +173,7 @@ class Expression:
         """The expression that `text` writes. Raises InputError that says what is wrong with it."""
         try:
             compiled = regex.compile(text)
-        except (regex.error, RecursionError, OverflowError) as error:
+        except (regex.error, RecursionError, ValueError, OverflowError) as error:
             raise InputError(f"{text!r} is no regular expression: {error}") from None
         numbers = map(str, range(compiled.groups + 1))
         return cls(text, frozenset([*numbers, *compiled.groupindex]), compiled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -13,6 +14,7 @@ from migration.tensors import DType, TensorSpec
 if TYPE_CHECKING:
     pass
 
+_MOST = int(sys.float_info.max)  # no dtype holds a larger number
 Value: TypeAlias = bool | int | float | complex | str | bytes | tuple["Value", ...]
 
 
@@ -49,6 +51,8 @@ class Constant(Transform):
             low, high = integer_limits(dtype)
             if scalar != scalar or not low <= scalar <= high or scalar != int(scalar):
                 raise self.fault(f"{scalar!r} is no value of {dtype}")
+        elif isinstance(scalar, int) and abs(scalar) > _MOST:
+            raise self.fault(f"{scalar!r} is no value of {dtype}")
 
     def apply(self, arrays: Sequence[Array], spec: TensorSpec | None = None) -> Array:
         import numpy as np

@@ -77,7 +77,7 @@ def _read(name: str, field: dataclasses.Field[Any], value: object) -> Any:
     reader, wanted = _READERS[str(field.type)]
     try:
         return reader(value)
-    except (TypeError, ValueError, FormatError, binascii.Error):
+    except (TypeError, ValueError, OverflowError, FormatError, binascii.Error):
         raise TransformError(f"{name}: {field.name} = {value!r}: {wanted} is wanted") from None
 
 

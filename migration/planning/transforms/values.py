@@ -21,6 +21,8 @@ from migration.tensors import DType, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
 
+_NARROW = (DType.INT4, DType.UINT4, DType.INT2, DType.UINT2)
+
 
 @registered
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ class Cast(Transform):
         array = self._real(array)
         self._check_range(array)
         with np.errstate(over="ignore", invalid="ignore"):
-            result = _plain(array).astype(self.dtype.numpy)
+            result = _plain(array)
+            if self.dtype in _NARROW:
+                result = result.astype(np.int8)  # ml_dtypes before 0.5 casts to them from nothing of its own
+            result = result.astype(self.dtype.numpy)
         self._check_overflow(array, result)
         return result
 
@@ -297,8 +302,7 @@ def _plain(array: Array) -> Array:
     """The array, its 4- and 2-bit integers as int8: ml_dtypes has no casts between those kinds."""
     import numpy as np
 
-    narrow = DType.from_numpy(array.dtype) in (DType.INT4, DType.UINT4, DType.INT2, DType.UINT2)
-    return array.astype(np.int8) if narrow else array
+    return array.astype(np.int8) if DType.from_numpy(array.dtype) in _NARROW else array
 
 
 def _wide(array: Array) -> np.dtype[Any]:

@@ -115,6 +115,8 @@ def graph(nodes: Sequence[tuple[str, str, Sequence[str], Mapping[str, Any]]]) ->
                 attribute.s = value.encode()
             elif isinstance(value, float):
                 attribute.f = value
+            elif isinstance(value, bool):
+                attribute.b = value
             else:
                 attribute.i = value
     return MetaGraph.from_bytes(message.SerializeToString())

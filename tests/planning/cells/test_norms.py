@@ -43,7 +43,7 @@ def test_what_the_source_lacks_is_neutral(
     }
     for one in new:
         np.testing.assert_array_equal(computed(one, {}), np.full(4, added[one.name.rpartition("/")[2]]))
-    assert bool(view.notes) == bool(added)
+    assert any("the source has no" in note for note in view.notes) == bool(added)
     assert not view.problems
 
 
@@ -86,3 +86,28 @@ def test_another_epsilon_is_told(epsilon: float, told: bool) -> None:
     meta = graph([("bn/FusedBatchNormV3", "FusedBatchNormV3", ["x"], {"epsilon": epsilon})])
     view = view_of(norm("bn", "gamma", "beta"), wanted("l", "gamma", "beta"), meta=meta)
     assert any("epsilon" in note for note in view.notes) == told
+
+
+VARIANCES = [
+    ([("bn/FusedBatchNormV3", {"is_training": True})], "the source's graph updates"),
+    ([("bn/FusedBatchNormV3", {"is_training": False})], "fused layers of TF1"),
+    ([("bn/Rsqrt", {})], ""),
+    (None, "fused layers of TF1"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "told"), VARIANCES, ids=["fused", "inference", "unfused", "no graph"])
+@pytest.mark.parametrize("keras3", [True, False], ids=["keras3", "tf_keras"])
+def test_moving_variances_that_keras3_updates_otherwise_are_told(
+    nodes: list[tuple[str, dict[str, bool]]] | None, told: str, keras3: bool
+) -> None:
+    """Tried with TensorFlow 2.21: fused layers of TF1 and tf_keras update with n / (n - 1) of the variance
+    of a batch, unfused ones and Keras 3 with the variance itself."""
+    meta = None
+    if nodes is not None:
+        meta = graph([(name, name.rpartition("/")[2], ["x"], held) for name, held in nodes])
+    variables = wanted("l", "gamma", "beta") | ({} if keras3 else {"l/axis": ("", ())})
+    view = view_of(norm("bn", "gamma", "beta"), variables, meta=meta)
+    notes = [note for note in view.notes if "unbiased" in note]
+    assert bool(notes) == bool(told and keras3)
+    assert all(told in note and "n / (n - 1)" in note for note in notes)

@@ -1,0 +1,1 @@
+"""Between versions of TensorFlow: what one writes the others read."""
