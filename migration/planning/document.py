@@ -195,11 +195,11 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 def _key_of(statement: str) -> tuple[str, ...]:
     """The dotted key that a statement begins with."""
     found: list[str] = []
-    for part in _KEY.finditer(statement):
+    part = _KEY.match(statement)  # never searched for: that takes the square of a key that does not end
+    while part is not None:
         quoted, literal, bare, end = part.groups()
         found.append(_unquoted(quoted) if quoted is not None else literal or bare or "")
-        if end != ".":
-            break
+        part = _KEY.match(statement, part.end()) if end == "." else None
     return tuple(found)
 
 

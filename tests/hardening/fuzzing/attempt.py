@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from migration.errors import MigrationError
 from tests.hardening.fuzzing.targets import Target
-from tests.hardening.fuzzing.watch import Results, Watch, stop_clock
+from tests.hardening.fuzzing.watch import Results, Watch
 
 _SECONDS_TO_SHORTEN = 1.0
 _VALUE = ("", "")  # what was read had no fault
@@ -49,7 +49,7 @@ class Trier:
         except Exception as error:
             return _told(self.targets[at].name, error)
         finally:
-            stop_clock()
+            self.watch.end()
         return _VALUE
 
     def _shortened(self, at: int, number: int, raw: bytes, signature: str) -> bytes:

@@ -39,6 +39,7 @@ class Crew:
     targets: Sequence[Target]
     fatal: list[Fatal] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    lost: int = 0  # processes that ended between two inputs, by what makes inputs or by the machine
 
     @property
     def watch(self) -> Watch:
@@ -102,6 +103,9 @@ class Crew:
         return process.wait()
 
     def _died(self, status: int) -> None:
+        if not self.watch.is_reading():
+            self.lost += 1
+            return
         at, number, raw = self.watch.last()
         if -status == signal.SIGPROF:
             seen = f"more than {SECONDS:g} s of CPU"

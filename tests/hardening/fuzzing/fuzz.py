@@ -36,6 +36,8 @@ def fuzz(budget: Budget, module: str, *, guided: bool) -> Outcome:
         _tell(record, mutated, f"seed {budget.seed}, ")
         _tell(record, led, "")
         record.notes.append(_shares(mutated, led))
+        if lost := sum(crew.lost for crew in (*mutated, *led)):
+            record.notes.append(f"{lost} processes ended between two inputs and were started again")
     record.notes.append(
         f"each execution had {SECONDS:g} s of CPU and {MEGABYTES} MB above its process's start; "
         f"the largest process had {largest_megabytes()} MB in all"

@@ -58,7 +58,10 @@ def _mutator(target: Target):  # type: ignore[no-untyped-def]
         rng = Random(seed)
         if rng.random() < 0.5:
             return bytes(atheris.Mutate(raw, most))
-        return target.mutate(rng, raw)[:most]
+        try:
+            return target.mutate(rng, raw)[:most]
+        except MemoryError:  # it has the limit of the readers
+            return raw[:most]
 
     return mutate
 

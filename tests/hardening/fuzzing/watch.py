@@ -14,7 +14,7 @@ from pathlib import Path
 
 SECONDS = 2.0  # of CPU, for one execution
 MEGABYTES = 512  # of address space, above what the process starts with
-_HEADER = struct.Struct("<QQQ")  # the target's number, the case's number, the input's size
+_HEADER = struct.Struct("<QQQQ")  # the target's and the case's number, the input's size, whether it is read
 _COUNTS = struct.Struct("<QQ")  # for each target: executions, and how many of them gave a value
 _MOST_TARGETS = 32
 _START = _HEADER.size + _MOST_TARGETS * _COUNTS.size
@@ -38,8 +38,17 @@ class Watch:
     def begin(self, target: int, number: int, raw: bytes) -> None:
         """Note the input, and start its time."""
         self._map[_START : _START + len(raw)] = raw
-        _HEADER.pack_into(self._map, 0, target, number, len(raw))
+        _HEADER.pack_into(self._map, 0, target, number, len(raw), 1)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
+
+    def end(self) -> None:
+        """No input is read now: what goes wrong from here on is no reader's."""
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _HEADER.pack_into(self._map, 0, *_HEADER.unpack_from(self._map, 0)[:3], 0)
+
+    def is_reading(self) -> bool:
+        """Whether the last input was still being read."""
+        return bool(_HEADER.unpack_from(self._map, 0)[3])
 
     def gave_value(self, target: int) -> None:
         """Count that the last input was read, not refused."""
@@ -53,7 +62,7 @@ class Watch:
 
     def last(self) -> tuple[int, int, bytes]:
         """The target and case that ran last, and its input."""
-        target, number, size = _HEADER.unpack_from(self._map, 0)
+        target, number, size, _ = _HEADER.unpack_from(self._map, 0)
         return target, number, self._map[_START : _START + size]
 
     def _put(self, target: int, executions: int, values: int) -> None:
@@ -71,11 +80,6 @@ def set_limits() -> None:
         most = present + (MEGABYTES << 20)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def stop_clock() -> None:
-    """No execution runs now."""
-    signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 class Results:

@@ -10,6 +10,7 @@ from tests.hardening.fuzzing.numbers import damaged, number, read_varint, varint
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _MOST_FIELDS = 4000
+_MOST_ADDED = 1 << 20  # bytes: inputs are cut there, so more would only fill the memory of who makes them
 _COPIES = (*(1,) * 30, *(2, 5, 100) * 5, 30_000)  # the last stands for what claims to be very many
 HOSTILE = (
     b"",
@@ -144,7 +145,8 @@ def _rearrange(rng: Random, fields: list[Field], at: int) -> None:
     if choice == 0:
         del fields[at]
     elif choice == 1:
-        fields[at:at] = [field] * rng.choice(_COPIES)
+        size = len(field.value) + 2 if isinstance(field.value, bytes) else 10
+        fields[at:at] = [field] * min(rng.choice(_COPIES), max(1, _MOST_ADDED // size))
     elif choice == 2:
         fields.insert(rng.randrange(len(fields)), fields.pop(at))
     elif choice == 3 and isinstance(field.value, bytes):

@@ -187,3 +187,13 @@ def test_the_lines_of_many_unknown_keys_of_a_config_are_found_in_one_pass() -> N
     assert time.process_time() - started < 3.0
     told = {str(problem).partition(":")[0] for problem in raised.value.problems}
     assert {"c.toml, line 2", "c.toml, line 20001", "c.toml, line 20002", "c.toml, line 20003"} <= told
+
+
+@pytest.mark.parametrize(
+    "line", ["a" * 80_000 + " = 1", '[["' + "a" * 80_000 + '"]]', "['" + "a" * 80_000 + "']"]
+)
+def test_a_very_long_key_is_told_in_linear_time(line: str) -> None:
+    started = time.process_time()
+    with pytest.raises(PlanError):
+        Rules.from_toml(f'[[rule]]\nmatch = "a"\nto = "b"\n{line}\n', "rules.toml")
+    assert time.process_time() - started < 2.0
