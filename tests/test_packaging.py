@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from migration import version
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -52,3 +54,7 @@ def test_every_command_leads_to_a_script_of_the_tools_folder() -> None:
         source = ROOT / "tools" / f"{module.rpartition('.')[2]}.py"
         assert name.startswith("ckpt-")
         assert f"def {function}(" in source.read_text()
+
+
+def test_files_carry_the_version_of_the_package() -> None:
+    assert PROJECT["project"]["version"] == version.VERSION
