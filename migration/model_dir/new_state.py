@@ -34,7 +34,7 @@ def renew_state(directory: Directory, output_dir: str, made: Collection[str]) ->
         return None
     state = _joined(directory, there, old)
     if old is None or old.state != state:
-        if old is None and os.path.lexists(file):
+        if old is None and os.path.lexists(file) and _old(file) is None:  # a rival may have written it since
             kept_beside(file)
         write_state(file, state)
     return file

@@ -21,6 +21,7 @@ from migration.formats.checkpoint_state import CheckpointState
 from migration.model_dir import Outcome, migrate_directory
 from migration.planning.options import Options
 from migration.planning.planner import make_plan
+from migration.state_files import read_state
 from migration.verify import verify
 from tests.bundles import write_bundle
 from tests.model_dir.conftest import write_state, write_step
@@ -429,4 +430,24 @@ def test_a_foreign_file_with_the_name_of_the_state_file_is_kept(run: Path, tmp_p
     (tmp_path / "new" / "checkpoint").write_bytes(b"\x89HDF not a state file {")
     migrate_directory(run, tmp_path / "new")
     assert (tmp_path / "new" / "checkpoint.old-1").read_bytes() == b"\x89HDF not a state file {"
+    assert state_of(tmp_path / "new").model_checkpoint_path == "model.ckpt-100"
+
+
+def test_the_state_file_of_a_rival_is_not_foreign(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rival writes it between our look for one and our own writing."""
+    asked: list[str] = []
+
+    def read(file: str) -> object:
+        asked.append(file)
+        if len(asked) == 1:
+            migrate_directory(run, tmp_path / "new")
+            raise CheckpointNotFoundError(file)
+        return read_state(file)
+
+    monkeypatch.setattr("migration.model_dir.new_state.read_state", read)
+    migrate_directory(run, tmp_path / "new", writing=Writing(overwrite=True))
+    assert len(asked) > 1
+    assert not (tmp_path / "new" / "checkpoint.old-1").exists()
     assert state_of(tmp_path / "new").model_checkpoint_path == "model.ckpt-100"
