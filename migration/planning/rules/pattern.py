@@ -21,6 +21,7 @@ import regex
 from migration.errors import InputError
 
 MOST_SECONDS_A_NAME = 0.2  # for a plain regular expression: a catastrophic one is stopped
+MOST_EXPRESSION = 10_000  # characters: compiling takes time and memory in step with them, and is cached
 MOST_SECONDS_A_RULE = 10.0  # for all names together
 
 _TOKEN = re.compile(r"\\(.)|(\*\*)|(\*)|\{([A-Za-z_]\w*)(?::(\w+))?\}|([^\\*{}]+)|(.)", re.DOTALL)
@@ -171,6 +172,11 @@ class Expression:
     @classmethod
     def parse(cls, text: str) -> Expression:
         """The expression that `text` writes. Raises InputError that says what is wrong with it."""
+        if len(text) > MOST_EXPRESSION:
+            raise InputError(
+                f"{text!r} is no regular expression to use: {len(text)} characters, "
+                f"at most {MOST_EXPRESSION}: write a mapping of names"
+            )
         try:
             compiled = regex.compile(text)
         except (regex.error, RecursionError, ValueError, OverflowError) as error:
