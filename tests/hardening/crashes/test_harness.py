@@ -26,8 +26,6 @@ from tests.hardening.crashes.scenes import SCENES, Prepared, Scene
 from tests.hardening.crashes.seam import KINDS
 from tests.hardening.crashes.trial import Bench
 
-pytestmark = pytest.mark.quick
-
 OVERWRITE = next(scene for scene in SCENES if scene.name == "copy --overwrite")
 FRESH = SCENES[0]
 

@@ -20,8 +20,6 @@ from tests.hardening.flips.flipping import flipped, order
 from tests.hardening.flips.seen import look
 from tests.hardening.flips.subjects import Subject, every_kind, large, v1_table
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def record() -> Record:

@@ -17,8 +17,6 @@ from tests.hardening.campaign import Budget, Record
 from tests.hardening.names import carried, shown
 from tests.hardening.names.hostile import FAKE, NAMES, faults_of, text_of
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def record() -> Record:

@@ -19,8 +19,6 @@ from tests.hardening.reach.watched import watched
 from tests.hardening.reach.watching import Watch
 from tests.hardening.reach.world import World
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture(scope="module")
 def watch() -> Watch:

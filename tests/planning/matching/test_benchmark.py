@@ -14,7 +14,6 @@ from ckpt_tools.matching_pairs.transformers import bert_keras_hub
 from migration.planning.matching import propose
 from migration.planning.plan import Confidence
 
-pytestmark = pytest.mark.quick
 PAIRS = all_pairs()
 PLAIN = [pair for pair in PAIRS if not pair.ambiguous]
 AMBIGUOUS = [pair for pair in PAIRS if pair.ambiguous]

@@ -13,7 +13,6 @@ from migration.planning.matching.sides import source_side
 from migration.planning.plan import Confidence
 from tests.planning.matching.sides import sources
 
-pytestmark = pytest.mark.quick
 PAIRS = [pair for pair in all_pairs() if len(pair.targets) < 150]
 
 
