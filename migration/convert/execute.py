@@ -14,12 +14,7 @@ from migration.convert.outputs import SideOf, by_key, kept_names, outputs_of, sc
 from migration.convert.pieces import Output, Stored
 from migration.convert.target import check_free, check_target
 from migration.convert.writing import Progress, fill
-from migration.errors import (
-    InputError,
-    Problem,
-    ReplacedError,
-    UnmappedError,
-)
+from migration.errors import InputError, Problem, ReplacedError, UnmappedError
 from migration.formats.object_graph import GRAPH_KEY
 from migration.formats.tensor_bundle import shard_name
 from migration.location import INDEX
